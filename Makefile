@@ -1,0 +1,38 @@
+# The commands people use; README has each as plain pip, dvc and pytest lines too.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test test-slow test-all lint format lock benchmark
+
+repro: .venv/installed          # the pipeline, from the raw table to the wheel
+	dvc repro
+
+test: .venv/installed           # the fast tests
+	pytest -n 2 -m "not slow"
+
+test-slow: .venv/installed      # the tests that run real pipelines in copies of the repository
+	pytest -n 2 -m slow
+
+test-all: test test-slow
+
+lint: .venv/installed           # what CI refuses
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: .venv/installed
+	ruff check --fix .
+	ruff format .
+
+benchmark: .venv/installed      # the numbers in README that time something
+	python -m tests.benchmarks.repro_time
+
+lock: .venv/installed           # after a change of dependencies in pyproject.toml
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt
+	uv pip compile -q pyproject.toml --group dev -c requirements.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.txt
+
+.venv/installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; say make PYTHON=..." && exit 1)
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@

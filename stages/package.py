@@ -1,0 +1,172 @@
+"""Builds the wheel and asks it every test row again: its answers must be what evaluate saw, bit for bit.
+
+data/{prepare,featurize,train,evaluate}, reports/{prepare,train,evaluate} -> data/package/NAME-VERSION-py3-none-any.whl;
+reports/package/card.md, summary.json. By hand: python -m stages.package packaging=standard
+
+The wheel holds stages/runtime as it stands; it needs no Git, DVC, pandas or Hydra, and scikit-learn only where the
+model cannot be compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.runtime.contract import Contract
+from stages.runtime.contract_sql import identifier
+from stages.runtime.predictor import answer
+from stages.shared.card import model_card
+from stages.shared.config import compose
+from stages.shared.errors import InputError, run
+from stages.shared.files import read_json, replacing, write_json
+from stages.shared.lineage import dvc_hash
+from stages.shared.progress import Progress
+from stages.shared.tables import connect, parquet
+from stages.shared.wheel import build_wheel
+
+PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepare", "featurize", "train", "evaluate"))
+DATA, REPORTS, RUNTIME = Path("data/package"), Path("reports/package"), Path("stages/runtime")
+REPORT_FILES = {"prepare": "summary.json", "train": "summary.json", "evaluate": "intervals.json"}
+MODEL_FILES = {"linear": None, "lightgbm": "model.txt", "skops": "model.skops"}
+REQUIRES = {"linear": [], "lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # pinned to what trained it
+BATCH = 500  # records asked together while replaying
+REPLAY = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+model, alone, batch = importlib.import_module(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+records = [json.loads(line) for line in sys.stdin]
+for start in range(0, len(records), batch):
+    print(json.dumps(model.predict_many(records[start:start + batch])), flush=True)
+for record in records[:alone]:
+    print(json.dumps([model.predict(record)]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class PackagingConf:
+    """The schema of conf/packaging/NAME.yaml."""
+
+    name: str
+    version: str
+    replay_alone: int | None
+    examples: int
+
+
+def main() -> None:
+    """Collect, build, replay, write."""
+    conf, _, _ = compose("packaging", PackagingConf)
+    contract = Contract.from_json(read_json(PREPARED / "contract.json"))
+    name = conf.name.format(data=contract.name)
+    if not name.isidentifier():
+        raise InputError(f"conf/packaging: name should be a Python identifier, got {name!r}")
+    records, scores = test_rows(contract)
+    expected = [answer(read_json(MODEL / "model.json"), row) for row in scores]
+    lineage = {"name": name, "made_from": {path.as_posix(): dvc_hash(path) for path in (PREPARED, FEATURES, MODEL, EVALUATED)},
+               "model": model_lineage()}  # fmt: skip
+    reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
+    card = model_card(name, contract, reports, lineage)
+    examples = [{"record": r, "answer": a} for r, a in list(zip(records, expected, strict=True))[: conf.examples]]
+    with replacing(DATA, REPORTS) as (data, written):
+        wheel = make_wheel(data, conf, name, {"card.md": card.encode(), "lineage.json": as_json(lineage),
+                                              "examples.json": as_json(examples)})  # fmt: skip
+        n_alone = len(records) if conf.replay_alone is None else min(conf.replay_alone, len(records))
+        replay(wheel, name, records, expected, n_alone)
+        (written / "card.md").write_text(card, encoding="utf-8")
+        summary = {"wheel_bytes": wheel.stat().st_size, "replayed": len(records), "replayed_alone": n_alone}
+        write_json(written / "summary.json", summary)
+    print(f"package: {DATA}/{wheel.name}  {summary['wheel_bytes']} bytes; "
+          f"{len(records)} test rows replayed, {n_alone} also alone, all equal")  # fmt: skip
+
+
+def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float]]]:
+    """Return the test rows as JSON records of the input columns, and the scores that evaluate gave them."""
+    names = ", ".join(f"kept.{identifier(name)}" for name in contract.inputs)
+    connection = connect()
+    source = f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
+    rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
+    scores = connection.execute(f"SELECT COLUMNS('^score_') FROM {source} ORDER BY _row").fetchall()
+    dated = [{n: v if v is None or isinstance(v, str | int | float) else str(v) for n, v in zip(contract.inputs, row, strict=True)}
+             for row in rows]  # fmt: skip
+    return dated, [list(row) for row in scores]
+
+
+def model_lineage() -> dict[str, Any]:
+    """Return what was fitted and by which versions."""
+    meta = read_json(MODEL / "model.json")
+    return {"estimator": meta["estimator"], "kind": meta["kind"], "requires": requirements(meta["kind"])}
+
+
+def requirements(kind: str) -> list[str]:
+    """Return what the wheel needs: NumPy, and exactly the libraries whose files it loads."""
+    return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in REQUIRES[kind])]
+
+
+def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, bytes]) -> Path:
+    """Build the wheel; its version carries a hash of all that decides its answers."""
+    kind = read_json(MODEL / "model.json")["kind"]
+    sources = [PREPARED / "contract.json", FEATURES / "plan.json", MODEL / "model.json"]
+    sources += [MODEL / file for file in [MODEL_FILES[kind]] if file]
+    model = own | {source.name: source.read_bytes() for source in sources}
+    manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
+    members = {f"{name}/model/{member}": content for member, content in (model | {"manifest.json": as_json(manifest)}).items()}
+    members |= {f"{name}/runtime/{source.name}": source.read_bytes() for source in sorted(RUNTIME.glob("*.py"))}
+    content = hashlib.sha256(b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members)))
+    version = f"{conf.version}+{content.hexdigest()[:12]}"
+    exported = "from .runtime.api import BrokenContract, info, predict, predict_many, verify"
+    members[f"{name}/__init__.py"] = (
+        f'"""A model packaged by Plumbline: predict(record), predict_many(records), info(), verify()."""\n\n'
+        f'{exported}\n\n__version__ = "{version}"\n'
+        f'__all__ = ["BrokenContract", "info", "predict", "predict_many", "verify"]\n'
+    ).encode()
+    summary = "A packaged model with its contract, evidence and lineage"
+    return build_wheel(folder, name, version, summary, requirements(kind), f"{name}.runtime.cli:main", members)
+
+
+def replay(wheel: Path, name: str, records: list[dict[str, Any]], expected: list[dict[str, Any]], n_alone: int) -> None:
+    """Ask the unpacked wheel, in a process that sees nothing of this repository, for every record.
+
+    Raises RuntimeError where an answer is not the expected one: the packaged model would not be the evaluated one.
+    """
+    answers = []
+    progress = Progress("package", "rows replayed", len(records) + n_alone)
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+        for batch in ask(folder, name, records, n_alone):
+            answers += json.loads(batch)
+            progress.update(len(answers))
+    progress.close()
+    for number, (given, right) in enumerate(zip(answers, expected + expected[:n_alone], strict=True)):
+        if given != right:
+            raise RuntimeError(f"test row {number % len(expected) + 1}: evaluate saw {right}, the wheel answers {given}")
+
+
+def ask(folder: str, name: str, records: list[dict[str, Any]], n_alone: int) -> Iterator[str]:
+    """Yield lines of answers: batches of all records, then the first `n_alone` one by one."""
+    command = [sys.executable, "-I", "-c", REPLAY, folder, name, str(n_alone), str(BATCH)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as requests:
+        requests.writelines(json.dumps(record) + "\n" for record in records)
+        requests.seek(0)
+        with subprocess.Popen(command, stdin=requests, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+            assert process.stdout is not None
+            yield from process.stdout
+    if process.returncode != 0:
+        raise RuntimeError(f"the wheel failed while answering, exit status {process.returncode}")
+
+
+def as_json(content: Any) -> bytes:
+    """Return JSON of fixed bytes."""
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+if __name__ == "__main__":
+    run("package", main)

@@ -1,0 +1,57 @@
+"""Writes outputs whole or not at all: a stage fills a hidden folder, which then takes the place of the last one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(*folders: Path) -> Iterator[list[Path]]:
+    """Yield an empty folder to fill for each of `folders`; on success they change places, on failure nothing does.
+
+    A process killed while filling leaves the last good outputs and a `.NAME.new` that the next run removes. One
+    killed between the two renames leaves `.NAME.old`, which the next run puts back.
+    """
+    drafts = [folder.with_name(f".{folder.name}.new") for folder in folders]
+    for folder, draft in zip(folders, drafts, strict=True):
+        _recover(folder)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    try:
+        yield drafts
+        for folder, draft in zip(folders, drafts, strict=True):
+            last = _last(folder)
+            if folder.exists():
+                folder.rename(last)
+            draft.rename(folder)
+            shutil.rmtree(last, ignore_errors=True)
+    finally:
+        for draft in drafts:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _last(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
+    last = _last(folder)
+    if last.exists() and not folder.exists():
+        last.rename(folder)
+    shutil.rmtree(last, ignore_errors=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` with sorted keys and a final newline; refuses NaN, which JSON has no word for."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))

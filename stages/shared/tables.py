@@ -1,0 +1,46 @@
+"""DuckDB as every stage opens it, and the columns of a Parquet file as NumPy arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """Return an empty in-memory database that keeps the order of rows and prints nothing."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = true; SET enable_progress_bar = false")
+    return connection
+
+
+def read_arrays(source: str, columns: str = "*") -> dict[str, np.ndarray[Any, Any]]:
+    """Return {column: array of shape (n_rows,)} of a FROM clause; a missing number is NaN, another missing value None."""
+    import numpy as np
+
+    fetched = connect().execute(f"SELECT {columns} FROM {source}").fetchnumpy()
+    arrays = {}
+    for name, array in fetched.items():
+        if np.ma.isMaskedArray(array):
+            numeric = array.dtype.kind in "fiub"
+            array = array.astype(float if numeric else object).filled(np.nan if numeric else None)
+        arrays[name] = array
+    return arrays
+
+
+def parquet(path: Path) -> str:
+    """Return the FROM clause of one Parquet file."""
+    return f"read_parquet('{str(path).replace(chr(39), chr(39) * 2)}')"
+
+
+def copy_to_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write a query (with its own ORDER BY) to a Parquet file of fixed bytes; return the number of rows."""
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    found = connection.execute(f"SELECT count(*) FROM '{path}'").fetchone()
+    assert found is not None
+    return int(found[0])
