@@ -22,9 +22,11 @@ from stages.shared.config import compose
 from stages.shared.errors import run
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
-from stages.shared.tables import connect, copy_to_parquet, parquet, read_arrays
+from stages.shared.pictures import draw
+from stages.shared.rows import Rows, read_rows
+from stages.shared.tables import connect, copy_to_parquet
 
-CONTRACT, FEATURES, MODEL = Path("data/prepare/contract.json"), Path("data/featurize"), Path("data/train")
+CONTRACT, MODEL = Path("data/prepare/contract.json"), Path("data/train")
 DATA, REPORTS = Path("data/evaluate"), Path("reports/evaluate")
 Array = np.ndarray[Any, Any]
 
@@ -42,50 +44,52 @@ def main() -> None:
     """Predict, measure, compare, draw, write."""
     conf, _, seed = compose("evaluation", EvaluationConf)
     contract = Contract.from_json(read_json(CONTRACT))
-    model, baseline = Model(MODEL), Model(MODEL / "baseline")
-    X, y, arrays = read_test(contract)
-    scores = {"model": model.score_matrix(X), "linear": baseline.score_matrix(X),
-              "constant": np.tile(model.meta["prior"], (len(y), 1))}  # fmt: skip
-    W = resample(arrays, conf.resamples, seed)
+    rows = read_rows("test", contract)
+    model, linear = Model(MODEL), Model(MODEL / "baseline")
+    scores = model.score_matrix(rows.X)
+    threshold = model.meta["threshold"]
+    W = resample(rows, conf.resamples, seed)
     measured = {
-        name: compute(contract.task, y, s, model.meta["threshold"] if name == "model" else baseline.meta["threshold"], W)
-        for name, s in scores.items()
+        "model": compute(contract.task, rows.y, scores, threshold, W),
+        "linear": compute(contract.task, rows.y, linear.score_matrix(rows.X), linear.meta["threshold"], W),
+        "constant": compute(contract.task, rows.y, np.tile(model.meta["prior"], (len(rows.y), 1)), 0.5, W),
     }
     compared = compare(measured, conf.confidence)
+    headline = HEADLINE[contract.task]
+    tables = plots.tables(contract, rows.y, scores, threshold, conf.plot_points)
+    tables["baselines"] = baselines(headline, compared)
     with replacing(DATA, REPORTS) as (data, reports):
-        write_predictions(data / "predictions.parquet", arrays, scores["model"])
+        write_predictions(data / "predictions.parquet", rows, contract, scores)
         write_json(reports / "metrics.json", {name: row["value"] for name, row in compared["metrics"].items()})
-        write_json(reports / "intervals.json", {"rows": len(y), "confidence": conf.confidence, **compared})
-        draw(reports, contract, conf, y, scores["model"], compared, model.meta["threshold"])
-    name = HEADLINE[contract.task]
+        write_json(reports / "intervals.json", {"rows": len(rows.y), "confidence": conf.confidence, **compared})
+        (reports / "plots").mkdir()
+        for name, table in tables.items():
+            plots.write_table(reports / "plots" / f"{name}.csv", table)
+        draw(reports, tables)
+    print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
+
+
+def verdict(name: str, compared: dict[str, Any]) -> str:
+    """Return the headline metric with its interval, and what can be said against the linear baseline."""
     row, against = compared["metrics"][name], compared["minus_linear"][name]
-    print(f"evaluate: {REPORTS}/metrics.json  {name} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}] on {len(y)} "
-          f"test rows; {against['verdict']} than the linear baseline by {against['value']:+.4f} "
-          f"[{against['low']:+.4f}, {against['high']:+.4f}]".replace("cannot tell than", "cannot tell from"))  # fmt: skip
+    word = "no telling it from" if against["verdict"] == "cannot tell" else f"{against['verdict']} than"
+    return (
+        f"{name} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}], {word} the linear baseline: "
+        f"{against['value']:+.4f} [{against['low']:+.4f}, {against['high']:+.4f}]"
+    )
 
 
-def read_test(contract: Contract) -> tuple[Array, Array, dict[str, Array]]:
-    """Return features, targets (class numbers or values) and all columns of the test rows."""
-    arrays = read_arrays(f"{parquet(FEATURES / 'features.parquet')} WHERE _split = 'test'")
-    names = [feature["name"] for feature in read_json(FEATURES / "plan.json")]
-    X = np.column_stack([arrays[name].astype(float) for name in names])
-    if contract.task == "regression":
-        return X, arrays["_target"].astype(float), arrays
-    numbers = {label: number for number, label in enumerate(contract.classes)}
-    return X, np.array([numbers[label] for label in arrays["_target"]]), arrays
-
-
-def resample(arrays: dict[str, Array], n_resamples: int, seed: int) -> Array:
+def resample(rows: Rows, n_resamples: int, seed: int) -> Array:
     """Return how often each row stands in each resample, times its weight, shape (1 + n_resamples, n_rows).
 
     The first is the sample itself. Whole groups are drawn where the contract has a group.
     """
-    n_rows = len(arrays["_row"])
-    clusters = np.unique(arrays["_group"], return_inverse=True)[1] if "_group" in arrays else np.arange(n_rows)
+    n_rows = len(rows.y)
+    clusters = np.arange(n_rows) if rows.group is None else np.unique(rows.group, return_inverse=True)[1]
     n = int(clusters.max()) + 1
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
     W = np.vstack([np.ones(n_rows, dtype=draws.dtype), draws[:, clusters]])
-    return W * arrays["_weight"] if "_weight" in arrays else W
+    return W if rows.weight is None else W * rows.weight
 
 
 def compare(measured: dict[str, dict[str, Array]], confidence: float) -> dict[str, Any]:
@@ -118,52 +122,21 @@ def difference(name: str, values: Array, confidence: float) -> dict[str, Any]:
     return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[name] else "worse"}
 
 
-def write_predictions(path: Path, arrays: dict[str, Array], scores: Array) -> None:
+def write_predictions(path: Path, rows: Rows, contract: Contract, scores: Array) -> None:
     """Write row, target and scores (score_0, ...) of each test row, exactly as the model gave them."""
     connection = connect()
-    columns = {"_row": arrays["_row"], "target": arrays["_target"]}
+    labels = np.array(contract.classes, dtype=object)[rows.y] if contract.classes else rows.y
+    columns = {"_row": rows.number, "target": labels}
     columns |= {f"score_{i}": np.ascontiguousarray(scores[:, i]) for i in range(scores.shape[1])}
     connection.execute("CREATE TABLE predictions AS SELECT * FROM columns")
     copy_to_parquet(connection, "SELECT * FROM predictions ORDER BY _row", path)
 
 
-def draw(reports: Path, contract: Contract, conf: EvaluationConf, y: Array, scores: Array, compared: dict[str, Any],
-         threshold: float) -> None:  # fmt: skip
-    """Write each curve as CSV for `dvc plots` and as PNG; calibration and confusion for every task."""
-    curves = reports / "plots"
-    curves.mkdir()
-    best = scores.argmax(1)
-    predicted, observed = scores[:, 0], y
-    if contract.task == "multiclass":
-        predicted, observed = scores.max(1), best == y
-    rows = plots.calibration(predicted, observed)
-    plots.write_table(curves / "calibration.csv", ["predicted", "observed", "rows"], rows.tolist())
-    plots.draw_curve(reports / "calibration.png", rows, "mean predicted", "mean observed", "Calibration, bins of equal count",
-                     with_diagonal=True, marker="o")  # fmt: skip
-    if contract.task == "regression":
-        plots.draw_points(reports / "predicted.png", scores[:, 0], y, "predicted", "actual", f"{contract.target}, test rows")
-    else:
-        called = (scores[:, 0] >= threshold).astype(int) if contract.task == "binary" else best
-        labels = contract.classes
-        pairs = [(labels[a], labels[p]) for a, p in zip(y, called, strict=True)]
-        plots.write_table(curves / "confusion.csv", ["actual", "predicted"], pairs)
-        counts = np.zeros((len(labels), len(labels)), dtype=int)
-        np.add.at(counts, (y, called), 1)
-        plots.draw_confusion(reports / "confusion.png", counts, labels, "Confusion, test rows")
-    if contract.task == "binary":
-        for name, points, x, label in (
-            ("roc", plots.roc(y == 1, scores[:, 0]), "false positive rate", "true positive rate"),
-            ("precision_recall", plots.precision_recall(y == 1, scores[:, 0]), "recall", "precision"),
-        ):
-            points = plots.thin(points, conf.plot_points)
-            plots.write_table(curves / f"{name}.csv", [x.replace(" ", "_"), label.replace(" ", "_")], points.tolist())
-            plots.draw_curve(reports / f"{name}.png", points, x, label, name.replace("_", "-").upper() if name == "roc" else
-                             "Precision and recall", with_diagonal=name == "roc")  # fmt: skip
-    name = HEADLINE[contract.task]
-    models = [(model, *(compared[key][name][part] for part in ("value", "low", "high")))
-              for model, key in (("model", "metrics"), ("linear", "linear"), ("constant", "constant"))]  # fmt: skip
-    plots.write_table(curves / "baselines.csv", ["predictor", name, "low", "high"], models)
-    plots.draw_intervals(reports / "baselines.png", models, f"{name}, {conf.confidence:.0%} interval")
+def baselines(name: str, compared: dict[str, Any]) -> plots.Table:
+    """Return one metric of the model and of both baselines, each with its interval."""
+    keys = {"model": "metrics", "linear": "linear", "constant": "constant"}
+    rows = [[model, *(compared[key][name][part] for part in ("value", "low", "high"))] for model, key in keys.items()]
+    return plots.Table(["predictor", name, "low", "high"], rows)
 
 
 if __name__ == "__main__":

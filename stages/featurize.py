@@ -78,7 +78,9 @@ def main() -> None:
         write_json(data / "plan.json", features)
         summary = {"features": len(features), "dropped_constant": dropped}
         write_json(reports / "summary.json", summary)
-    print(f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, {len(dropped)} constant dropped")
+    print(
+        f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, {len(dropped)} constant dropped"
+    )
 
 
 def carried(contract: Contract) -> str:
@@ -111,7 +113,9 @@ def column_features(
     if column.type == "text":
         return [{"name": f"{name}.{measure}", "op": measure, "column": name} for measure in conf.text.measures]
     parts = [part for part in conf.dates.parts if part != "hour" or column.type == "timestamp"]
-    features: list[dict[str, Any]] = [{"name": f"{name}.{part}", "op": "part", "column": name, "part": part} for part in parts]
+    features: list[dict[str, Any]] = [
+        {"name": f"{name}.{part}", "op": "part", "column": name, "part": part} for part in parts
+    ]
     if origin and origin != name:
         features.append({"name": f"{name}.hours_since", "op": "hours_since", "column": name, "origin": origin})
     return features
@@ -129,9 +133,7 @@ def constant(connection: duckdb.DuckDBPyConnection, features: list[Feature]) -> 
     if not features:
         return []
     names = [feature["name"] for feature in features]
-    tests = ", ".join(
-        f"count(DISTINCT {identifier(n)}) + (count(*) > count({identifier(n)}))::INT <= 1" for n in names
-    )
+    tests = ", ".join(f"count(DISTINCT {identifier(n)}) + (count(*) > count({identifier(n)}))::INT <= 1" for n in names)
     [found] = connection.execute(f"SELECT {tests} FROM (SELECT {select_sql(features)} FROM train)").fetchall()
     return [name for name, is_constant in zip(names, found, strict=True) if is_constant]
 

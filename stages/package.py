@@ -91,7 +91,9 @@ def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float
     """Return the test rows as JSON records of the input columns, and the scores that evaluate gave them."""
     names = ", ".join(f"kept.{identifier(name)}" for name in contract.inputs)
     connection = connect()
-    source = f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
+    source = (
+        f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
+    )
     rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
     scores = connection.execute(f"SELECT COLUMNS('^score_') FROM {source} ORDER BY _row").fetchall()
     dated = [{n: v if v is None or isinstance(v, str | int | float) else str(v) for n, v in zip(contract.inputs, row, strict=True)}
@@ -117,9 +119,13 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
     sources += [MODEL / file for file in [MODEL_FILES[kind]] if file]
     model = own | {source.name: source.read_bytes() for source in sources}
     manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
-    members = {f"{name}/model/{member}": content for member, content in (model | {"manifest.json": as_json(manifest)}).items()}
+    members = {
+        f"{name}/model/{member}": content for member, content in (model | {"manifest.json": as_json(manifest)}).items()
+    }
     members |= {f"{name}/runtime/{source.name}": source.read_bytes() for source in sorted(RUNTIME.glob("*.py"))}
-    content = hashlib.sha256(b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members)))
+    content = hashlib.sha256(
+        b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members))
+    )
     version = f"{conf.version}+{content.hexdigest()[:12]}"
     exported = "from .runtime.api import BrokenContract, info, predict, predict_many, verify"
     members[f"{name}/__init__.py"] = (
@@ -147,7 +153,9 @@ def replay(wheel: Path, name: str, records: list[dict[str, Any]], expected: list
     progress.close()
     for number, (given, right) in enumerate(zip(answers, expected + expected[:n_alone], strict=True)):
         if given != right:
-            raise RuntimeError(f"test row {number % len(expected) + 1}: evaluate saw {right}, the wheel answers {given}")
+            raise RuntimeError(
+                f"test row {number % len(expected) + 1}: evaluate saw {right}, the wheel answers {given}"
+            )
 
 
 def ask(folder: str, name: str, records: list[dict[str, Any]], n_alone: int) -> Iterator[str]:

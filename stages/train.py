@@ -23,13 +23,12 @@ from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import best_f1_threshold, mean_loss
 from stages.shared.models import accepts, fit_dense, is_lightgbm, make_estimator, store
 from stages.shared.progress import Progress
-from stages.shared.tables import parquet, read_arrays
+from stages.shared.rows import FEATURES, Rows, read_rows
 
 if TYPE_CHECKING:
     import numpy as np
 
-CONTRACT, SOURCE = Path("data/prepare/contract.json"), Path("data/featurize")
-DATA, REPORTS = Path("data/train"), Path("reports/train")
+CONTRACT, DATA, REPORTS = Path("data/prepare/contract.json"), Path("data/train"), Path("reports/train")
 BASELINE = {"binary": "LogisticRegression", "multiclass": "LogisticRegression", "regression": "Ridge"}
 BASELINE_ARGUMENTS = {"LogisticRegression": {"C": 0.1, "max_iter": 1000}, "Ridge": {"alpha": 10.0}}
 
@@ -46,24 +45,20 @@ class ModelConf:
     threshold: Literal["f1"] | float = "f1"  # binary: the lowest probability that is called positive
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one side."""
-
-    X: np.ndarray[Any, Any]  # (n_rows, n_features), NaN for missing
-    y: np.ndarray[Any, Any]  # (n_rows,), class numbers or values
-    weight: np.ndarray[Any, Any] | None  # (n_rows,)
-
-
 def main() -> None:
     """Read, fit, choose the threshold, write."""
     conf, choice, seed = compose("model", ModelConf)
     contract = Contract.from_json(read_json(CONTRACT))
-    features = read_json(SOURCE / "plan.json")
-    train, validation = (read_rows(side, contract, features) for side in ("train", "validation"))
-    check_classes(train, contract)
-    meta = {"task": contract.task, "classes": contract.classes, "threshold": 0.5, "dense": None,
-            "prior": prior(train, contract)}  # fmt: skip
+    features = read_json(FEATURES / "plan.json")
+    train, validation = (read_rows(side, contract) for side in ("train", "validation"))
+    check_target(train, contract)
+    meta = {
+        "task": contract.task,
+        "classes": contract.classes,
+        "threshold": 0.5,
+        "dense": None,
+        "prior": prior(train, contract),
+    }
     with replacing(DATA, REPORTS) as (data, reports):
         (data / "baseline").mkdir()
         fit_baseline(data / "baseline", features, train, meta)
@@ -72,41 +67,24 @@ def main() -> None:
         estimator = fit(conf, choice, seed, features, train, validation, meta)
         kind = store(data, estimator, meta)
         scores = Model(data).score_matrix(validation.X)
-        if contract.task == "binary":
-            meta["threshold"] = best_f1_threshold(validation.y, scores[:, 0]) if conf.threshold == "f1" else conf.threshold
-            store(data, estimator, meta)
-        summary = {"validation_loss": round(mean_loss(contract.task, validation.y, scores), 6),
-                   "rows": len(train.y)}  # fmt: skip
+        summary: dict[str, Any] = {
+            "rows": len(train.y),
+            "validation_loss": round(mean_loss(contract.task, validation.y, scores), 6),
+        }
         if is_lightgbm(estimator):
             summary["trees"] = estimator.booster_.best_iteration or estimator.booster_.num_trees()
         if contract.task == "binary":
-            summary["threshold"] = round(float(meta["threshold"]), 6)
+            threshold = best_f1_threshold(validation.y, scores[:, 0]) if conf.threshold == "f1" else conf.threshold
+            store(data, estimator, {**meta, "threshold": threshold})
+            summary["threshold"] = round(threshold, 6)
         write_json(reports / "summary.json", summary)
-    print(f"train: {DATA}/model.json  {choice} ({kind}), {summary['rows']} training rows, "
-          f"validation loss {summary['validation_loss']}")  # fmt: skip
+    print(
+        f"train: {DATA}/model.json  {choice} ({kind}), {summary['rows']} training rows, "
+        f"validation loss {summary['validation_loss']}"
+    )
 
 
-def read_rows(side: str, contract: Contract, features: list[Feature]) -> Rows:
-    """Return the features and targets of one side."""
-    import numpy as np
-
-    source = f"{parquet(SOURCE / 'features.parquet')} WHERE _split = '{side}'"
-    arrays = read_arrays(source)
-    X = np.column_stack([arrays[feature["name"]].astype(float) for feature in features])
-    return Rows(X, class_numbers(contract, arrays["_target"]), arrays.get("_weight"))
-
-
-def class_numbers(contract: Contract, target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the target as class numbers in the contract's order, or as float values for regression."""
-    import numpy as np
-
-    if contract.task == "regression":
-        return target.astype(float)
-    numbers = {label: number for number, label in enumerate(contract.classes)}
-    return np.array([numbers[label] for label in target])
-
-
-def check_classes(train: Rows, contract: Contract) -> None:
+def check_target(train: Rows, contract: Contract) -> None:
     """Raise InputError where there is nothing to tell apart: a class without training rows, a constant number."""
     if contract.task == "regression":
         if (train.y == train.y[0]).all():
@@ -139,17 +117,25 @@ def fit_baseline(folder: Path, features: list[Feature], train: Rows, meta: dict[
     store(folder, estimator, {**meta, "dense": dense})
 
 
-def fit(conf: ModelConf, choice: str, seed: int, features: list[Feature], train: Rows, validation: Rows,
-        meta: dict[str, Any]) -> Any:  # fmt: skip
+def fit(
+    conf: ModelConf,
+    choice: str,
+    seed: int,
+    features: list[Feature],
+    train: Rows,
+    validation: Rows,
+    meta: dict[str, Any],
+) -> Any:
     """Return the chosen estimator, fitted. Raises InputError where it refuses its arguments."""
     arguments = conf.estimator | (conf.regressor if meta["task"] == "regression" else conf.classifier)
     estimator = make_estimator(arguments, seed)
-    print(f"train: fitting {type(estimator).__name__} on {train.X.shape[0]} rows x {train.X.shape[1]} features",
-          file=sys.stderr)  # fmt: skip
-    X, X_validation = (rows.X if meta["dense"] is None else expand_matrix(meta["dense"], rows.X) for rows in (train, validation))
+    n_rows, n_features = train.X.shape
+    print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_features} features", file=sys.stderr)
+    dense = meta["dense"]
+    X, X_validation = (rows.X if dense is None else expand_matrix(dense, rows.X) for rows in (train, validation))
     extra: dict[str, Any] = {}
     if type(estimator).__module__.startswith("lightgbm."):
-        extra = lightgbm_extra(conf, estimator, features, X_validation, validation, meta)
+        extra = lightgbm_extra(conf, estimator, features, X_validation, validation.y, meta)
     elif conf.early_stopping is not None:
         raise InputError(f"conf/model/{choice}.yaml: early_stopping is LightGBM's; {type(estimator).__name__} has none")
     try:
@@ -158,8 +144,14 @@ def fit(conf: ModelConf, choice: str, seed: int, features: list[Feature], train:
         raise InputError(f"conf/model/{choice}.yaml: {str(error).splitlines()[0]}") from error
 
 
-def lightgbm_extra(conf: ModelConf, estimator: Any, features: list[Feature], X: np.ndarray[Any, Any], rows: Rows,
-                   meta: dict[str, Any]) -> dict[str, Any]:  # fmt: skip
+def lightgbm_extra(
+    conf: ModelConf,
+    estimator: Any,
+    features: list[Feature],
+    X: np.ndarray[Any, Any],
+    y: np.ndarray[Any, Any],
+    meta: dict[str, Any],
+) -> dict[str, Any]:
     """Return what LightGBM's `fit` is told besides: names, categories, the validation loss and when to stop."""
     import lightgbm
 
@@ -169,16 +161,18 @@ def lightgbm_extra(conf: ModelConf, estimator: Any, features: list[Feature], X: 
         loss = f", validation loss {state.evaluation_result_list[0][2]:.4f}" if state.evaluation_result_list else ""
         progress.update(state.iteration + 1, loss)
 
-    callbacks: list[Any] = [show]
-    extra: dict[str, Any] = {}
+    def loss(actual: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> tuple[str, float, bool]:
+        return "loss", mean_loss(meta["task"], actual, predicted), False
+
+    extra: dict[str, Any] = {"callbacks": [show]}
     if meta["dense"] is None:
-        names = [feature["name"] for feature in features]
-        extra = {"feature_name": names, "categorical_feature": [f["name"] for f in features if f["op"] == "category"]}
+        extra["feature_name"] = [feature["name"] for feature in features]
+        extra["categorical_feature"] = [feature["name"] for feature in features if feature["op"] == "category"]
     if conf.early_stopping is not None:
         estimator.set_params(metric="None")  # LightGBM's own loss is summed by threads, in an order that varies
-        callbacks.append(lightgbm.early_stopping(conf.early_stopping, verbose=False))
-        extra |= {"eval_X": X, "eval_y": rows.y, "eval_metric": lambda y, p: ("loss", mean_loss(meta["task"], y, p), False)}
-    return extra | {"callbacks": callbacks}
+        extra["callbacks"].append(lightgbm.early_stopping(conf.early_stopping, verbose=False))
+        extra |= {"eval_X": X, "eval_y": y, "eval_metric": loss}
+    return extra
 
 
 def fit_estimator(estimator: Any, X: np.ndarray[Any, Any], rows: Rows, **extra: Any) -> Any:

@@ -26,7 +26,9 @@ class Booster:
         self._library = _library()
         self._handle = ctypes.c_void_p()
         n_iterations = ctypes.c_int()
-        self._call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(n_iterations), ctypes.byref(self._handle))
+        self._call(
+            "LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(n_iterations), ctypes.byref(self._handle)
+        )
 
     def __del__(self) -> None:
         if self._handle:

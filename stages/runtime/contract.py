@@ -192,7 +192,9 @@ def format_pattern(form: str) -> str:
     return "".join(DIRECTIVES.get(part, "") if part.startswith("%") else re.escape(part) for part in parts)
 
 
-def check_row(contract: Contract, record: Mapping[str, Any], names: list[str]) -> tuple[dict[str, Any], list[Violation]]:
+def check_row(
+    contract: Contract, record: Mapping[str, Any], names: list[str]
+) -> tuple[dict[str, Any], list[Violation]]:
     """Return (typed value of each column in `names`, all violations in that order).
 
     An absent column counts as missing; a column that the contract does not know is a violation `unknown`.

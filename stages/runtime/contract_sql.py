@@ -40,7 +40,9 @@ def value_sql(column: Column, text: str) -> str:
         number = f"TRY_CAST({text} AS DOUBLE)"
         return f"CASE WHEN {_matches(text, NUMBER)} AND isfinite({number}) THEN {number} END"
     forms = [*column.formats, *ISO_FORMATS[column.type]]
-    tries = [f"CASE WHEN {_matches(text, format_pattern(f))} THEN try_strptime({text}, {literal(f)}) END" for f in forms]
+    tries = [
+        f"CASE WHEN {_matches(text, format_pattern(f))} THEN try_strptime({text}, {literal(f)}) END" for f in forms
+    ]
     return f"coalesce({', '.join(tries)})::{SQL_TYPES[column.type]}"
 
 

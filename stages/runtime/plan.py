@@ -36,7 +36,9 @@ def compile_row(features: list[Feature]) -> Callable[[Mapping[str, Any]], list[f
 
 def select_sql(features: list[Feature]) -> str:
     """Return the SELECT list that gives the same features, one DOUBLE column each."""
-    return ", ".join(f"({_SQL[feature['op']](feature)})::DOUBLE AS {identifier(feature['name'])}" for feature in features)
+    return ", ".join(
+        f"({_SQL[feature['op']](feature)})::DOUBLE AS {identifier(feature['name'])}" for feature in features
+    )
 
 
 def _present(feature: Feature, of: Callable[[Any], float]) -> Evaluate:

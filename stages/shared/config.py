@@ -126,9 +126,7 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is field.default_factory is dataclasses.MISSING
 
 
-def _expect(
-    is_right: bool, value: Any, where: str, what: str, faults: list[str], known: tuple[Any, ...] = ()
-) -> Any:
+def _expect(is_right: bool, value: Any, where: str, what: str, faults: list[str], known: tuple[Any, ...] = ()) -> Any:
     if is_right:
         return value
     near = did_you_mean(value, map(str, known)) if isinstance(value, str) else ""

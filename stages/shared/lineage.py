@@ -1,6 +1,6 @@
 """Content hashes as `dvc.lock` writes them, so that an artefact leads to the commit it was made by.
 
-    git log -S HASH -- dvc.lock
+git log -S HASH -- dvc.lock
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ def compute(task: str, y: Array, scores: Array, threshold: float, W: Array) -> d
 def _binary(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
     score, loss = scores[:, 0], row_loss("binary", y, scores)
     called, actual = score >= threshold, y == 1
-    hits, n_called, n_actual, n = (W[:, mask].sum(1) for mask in (called & actual, called, actual, np.ones(len(y), bool)))
+    hits, n_called, n_actual, n = (
+        W[:, mask].sum(1) for mask in (called & actual, called, actual, np.ones(len(y), bool))
+    )
     roc_auc, average_precision = _ranking(actual, score, W)
     return {
         "roc_auc": roc_auc,

@@ -1,24 +1,32 @@
-"""Curves as small tables for `dvc plots` and as PNG pictures of fixed bytes."""
+"""Curves of the predictions as small tables, for `dvc plots` and for the pictures drawn from them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from stages.runtime.contract import Contract
 
 Array = np.ndarray[Any, Any]
 BINS = 10
 
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+class Table(NamedTuple):
+    """A header and its rows."""
+
+    header: list[str]
+    rows: list[list[Any]]
+
+
+def write_table(path: Path, table: Table) -> None:
     """Write a CSV, numbers to 6 decimals."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([[round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in rows])
+        writer.writerow(table.header)
+        writer.writerows([[round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in table.rows])
 
 
 def thin(points: Array, most: int) -> Array:
@@ -55,64 +63,22 @@ def calibration(predicted: Array, observed: Array) -> Array:
     return np.array([[predicted[part].mean(), observed[part].mean(), len(part)] for part in bins])
 
 
-def draw_curve(path: Path, points: Array, x: str, y: str, title: str, *, with_diagonal: bool, marker: str = "") -> None:
-    """Draw one curve, shape (n, 2 or more), to a PNG."""
-    figure = _figure()
-    axes = figure.add_subplot()
-    if with_diagonal:
-        low, high = float(points[:, :2].min()), float(points[:, :2].max())
-        axes.plot([low, high], [low, high], color="0.7", linewidth=1, linestyle="--")
-    axes.plot(points[:, 0], points[:, 1], linewidth=1.5, marker=marker)
-    axes.set(xlabel=x, ylabel=y, title=title)
-    axes.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def draw_points(path: Path, x_values: Array, y_values: Array, x: str, y: str, title: str) -> None:
-    """Draw a cloud of points with the diagonal to a PNG."""
-    figure = _figure()
-    axes = figure.add_subplot()
-    low, high = float(min(x_values.min(), y_values.min())), float(max(x_values.max(), y_values.max()))
-    axes.plot([low, high], [low, high], color="0.7", linewidth=1, linestyle="--")
-    axes.scatter(x_values, y_values, s=4, alpha=0.4, linewidths=0)
-    axes.set(xlabel=x, ylabel=y, title=title)
-    axes.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def draw_confusion(path: Path, counts: Array, labels: list[str], title: str) -> None:
-    """Draw a confusion matrix, shape (n_classes, n_classes), rows actual, columns predicted, to a PNG."""
-    figure = _figure()
-    axes = figure.add_subplot()
-    axes.imshow(counts / np.maximum(1, counts.sum(1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="actual", title=title)
-    axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 5 else 0)
-    axes.set_yticks(range(len(labels)), labels)
-    for (row, column), n in np.ndenumerate(counts):
-        is_dark = n > 0.6 * max(1, counts[row].sum())
-        axes.text(column, row, f"{n:,}", ha="center", va="center", fontsize=8, color="white" if is_dark else "black")
-    _save(figure, path)
-
-
-def draw_intervals(path: Path, rows: list[tuple[str, float, float, float]], title: str) -> None:
-    """Draw (name, value, low, high) one below the other to a PNG."""
-    figure = _figure()
-    axes = figure.add_subplot()
-    for place, (_, value, low, high) in enumerate(rows):
-        axes.plot([low, high], [place, place], color="C0", linewidth=2)
-        axes.plot(value, place, "o", color="C0")
-    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-    axes.invert_yaxis()
-    axes.set_title(title)
-    axes.grid(alpha=0.3, axis="x")
-    _save(figure, path)
-
-
-def _figure() -> Any:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(5.5, 4.2), dpi=100, layout="constrained")
-
-
-def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, metadata={"Software": None})
+def tables(contract: Contract, y: Array, scores: Array, threshold: float, most: int) -> dict[str, Table]:
+    """Return every table of the task by name: calibration for all; confusion for classes; roc and precision_recall
+    for two of them; predicted against actual for a number. Curves are thinned to `most` points.
+    """
+    called = scores.argmax(1) if contract.task == "multiclass" else (scores[:, 0] >= threshold).astype(int)
+    predicted, observed = (scores.max(1), called == y) if contract.task == "multiclass" else (scores[:, 0], y)
+    found = {"calibration": Table(["predicted", "observed", "rows"], calibration(predicted, observed).tolist())}
+    if contract.task == "regression":
+        order = np.argsort(predicted, kind="stable")
+        points = thin(np.column_stack([predicted, y])[order], most)
+        return found | {"predicted": Table(["predicted", "actual"], points.tolist())}
+    pairs = [[contract.classes[a], contract.classes[p]] for a, p in zip(y, called, strict=True)]
+    found["confusion"] = Table(["actual", "predicted"], pairs)
+    if contract.task == "binary":
+        curve = thin(roc(y == 1, predicted), most)
+        found["roc"] = Table(["false_positive_rate", "true_positive_rate"], curve.tolist())
+        curve = thin(precision_recall(y == 1, predicted), most)
+        found["precision_recall"] = Table(["recall", "precision"], curve.tolist())
+    return found

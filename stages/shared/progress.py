@@ -26,7 +26,12 @@ class Progress:
         self.shown = now
         left = (now - self.started) / done * (self.total - done)
         line = f"{self.stage}: {done}/{self.total} {self.unit}, {left:.0f} s left{note}"
-        print(f"\r\033[K{line}" if self.is_terminal else line, end="" if self.is_terminal else "\n", file=sys.stderr, flush=True)
+        print(
+            f"\r\033[K{line}" if self.is_terminal else line,
+            end="" if self.is_terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def close(self) -> None:
         """End the rewritten line, if there is one."""

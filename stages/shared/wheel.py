@@ -27,7 +27,9 @@ def build_wheel(
                 "Requires-Python: >=3.11", *(f"Requires-Dist: {requirement}" for requirement in requires)]  # fmt: skip
     files = members | {
         f"{info}/METADATA": _lines(metadata),
-        f"{info}/WHEEL": _lines(["Wheel-Version: 1.0", "Generator: plumbline", "Root-Is-Purelib: true", "Tag: py3-none-any"]),
+        f"{info}/WHEEL": _lines(
+            ["Wheel-Version: 1.0", "Generator: plumbline", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+        ),
         f"{info}/entry_points.txt": _lines(["[console_scripts]", f"{name} = {command}"]),
     }
     record = [f"{path},sha256={_digest(content)},{len(content)}" for path, content in sorted(files.items())]

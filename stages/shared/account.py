@@ -1,0 +1,96 @@
+"""Applies a contract to the table `raw` and accounts for every row of it: kept, quarantined or merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.runtime.contract import Contract
+from stages.runtime.contract_sql import identifier, literal, rule_sql, text_sql, value_sql
+from stages.shared.source import Source, line_sql
+from stages.shared.split import Split, content_sql, side_sql
+from stages.shared.tables import copy_to_parquet
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def apply_contract(connection: duckdb.DuckDBPyConnection, contract: Contract, split: Split) -> None:
+    """Create `violations` (_row, column, rule, value), `merged` (_row) and `kept` (_row, _split, typed columns)."""
+    _check(connection, contract)
+    for place, name in enumerate(contract.checked):
+        _collect_violations(connection, place, name, is_unique=contract.columns[name].unique)
+    connection.execute("CREATE VIEW sound AS SELECT * FROM checked WHERE _row NOT IN (SELECT _row FROM violations)")
+    every = ", ".join(identifier(name) for name in contract.columns)
+    connection.execute(
+        f"""CREATE TABLE merged AS SELECT _row FROM (
+            SELECT _row, row_number() OVER (PARTITION BY {every} ORDER BY _row) AS nth
+            FROM raw SEMI JOIN sound USING (_row)) WHERE nth > 1"""
+    )
+    typed = ", ".join(f"v{place} AS {identifier(name)}" for place, name in enumerate(contract.checked))
+    times = [f"v{contract.checked.index(name)}" for name in contract.with_role("time")]
+    side = side_sql(split, "_content", *times or ["NULL"])
+    connection.execute(
+        f"""CREATE TABLE kept AS SELECT _row, {side} AS _split, {typed}
+            FROM sound ANTI JOIN merged USING (_row)"""
+    )
+
+
+def _check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Create `checked`: of each row its content hash and, per checked column, text t, typed value v, broken rule r."""
+    columns = [(f"{place}", name, contract.columns[name]) for place, name in enumerate(contract.checked)]
+    texts = ", ".join(f"{text_sql(name, contract.missing)} AS t{place}" for place, name, _ in columns)
+    values = ", ".join(f"{value_sql(column, f't{place}')} AS v{place}" for place, _, column in columns)
+    rules = ", ".join(f"{rule_sql(column, f't{place}', f'v{place}')} AS r{place}" for place, _, column in columns)
+    connection.execute(
+        f"""CREATE TABLE checked AS SELECT *, {rules} FROM (SELECT *, {values} FROM (
+            SELECT _row, {content_sql(contract)} AS _content, {texts} FROM raw))"""
+    )
+    connection.execute('CREATE TABLE violations (_row BIGINT, "column" VARCHAR, rule VARCHAR, value VARCHAR)')
+
+
+def _collect_violations(connection: duckdb.DuckDBPyConnection, place: int, name: str, *, is_unique: bool) -> None:
+    """Add one column's broken rows, the value as it stands in the source; of equal unique values all but the first."""
+    broken = f"SELECT _row, r{place} AS rule FROM checked WHERE r{place} IS NOT NULL"
+    if is_unique:
+        broken += f""" UNION ALL SELECT _row, 'unique' FROM (
+            SELECT _row, row_number() OVER (PARTITION BY v{place} ORDER BY _row) AS nth FROM checked
+            WHERE v{place} IS NOT NULL AND r{place} IS NULL) WHERE nth > 1"""
+    connection.execute(
+        f"""INSERT INTO violations SELECT _row, {literal(name)}, rule, {identifier(name)}
+            FROM ({broken}) JOIN raw USING (_row)"""
+    )
+
+
+def count_fates(connection: duckdb.DuckDBPyConnection, n_rows: int) -> dict[str, int]:
+    """Return the fate of every row, each counted by itself; it is our fault if they do not add up."""
+    query = """SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM merged),
+        (SELECT count(*) FROM rejects) + (SELECT count(DISTINCT _row) FROM violations)"""
+    [(kept, merged, quarantined)] = connection.execute(query).fetchall()
+    if kept + merged + quarantined != n_rows:
+        raise RuntimeError(f"{n_rows} rows in, but {kept} kept + {quarantined} quarantined + {merged} merged")
+    return {"in": n_rows, "kept": kept, "merged": merged, "quarantined": quarantined}
+
+
+def write_quarantine(connection: duckdb.DuckDBPyConnection, source: Source, columns: list[str], path: Path) -> None:
+    """Write every broken rule with source, line, column, rule, value and the whole record (JSON, or the line itself)."""
+    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in columns)
+    copy_to_parquet(
+        connection,
+        f"""SELECT {literal(source.path)} AS source, {line_sql(source, "_row")} AS line, "column", rule, value, record
+            FROM violations JOIN (SELECT _row, to_json(struct_pack({packed}))::VARCHAR AS record FROM raw) USING (_row)
+            UNION ALL
+            SELECT {literal(source.path)}, {line_sql(source, "_row")}, NULL, rule, NULL, value FROM rejects
+            ORDER BY line, "column" NULLS FIRST, rule""",
+        path,
+    )
+
+
+def count_broken_rules(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """Return {column: {rule: number of rows}} of what was set aside; `row` stands for lines that could not be read."""
+    broken: dict[str, dict[str, int]] = {}
+    query = """SELECT "column", rule, count(*) FROM violations GROUP BY ALL
+        UNION ALL SELECT 'row', rule, count(*) FROM rejects GROUP BY rule"""
+    for column, rule, n in connection.execute(query).fetchall():
+        broken.setdefault(column, {})[rule] = n
+    return broken

@@ -1,0 +1,76 @@
+"""Draws the tables of `plots.py` as PNG pictures of fixed bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stages.shared.plots import Table
+
+TITLES = {
+    "calibration": "Calibration, bins of equal count",
+    "confusion": "Confusion, test rows",
+    "roc": "ROC",
+    "precision_recall": "Precision and recall",
+    "predicted": "Predicted and actual, test rows",
+    "baselines": "Model and baselines",
+}
+
+
+def draw(folder: Path, tables: dict[str, Table]) -> None:
+    """Write one PNG for each table."""
+    for name, table in tables.items():
+        figure, axes = _figure(TITLES[name])
+        if name == "confusion":
+            _draw_confusion(axes, table)
+        elif name == "baselines":
+            _draw_intervals(axes, table)
+        else:
+            _draw_points(axes, table, name)
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})  # the version would be the only change
+
+
+def _draw_points(axes: Any, table: Table, name: str) -> None:
+    x, y = ([row[place] for row in table.rows] for place in (0, 1))
+    if name != "precision_recall":
+        ends = [min(*x, *y), max(*x, *y)]
+        axes.plot(ends, ends, color="0.7", linewidth=1, linestyle="--")
+    style = {"calibration": "o-", "predicted": "."}.get(name, "-")
+    axes.plot(x, y, style, linewidth=1.5, markersize=4)
+    axes.set(xlabel=table.header[0].replace("_", " "), ylabel=table.header[1].replace("_", " "))
+    axes.grid(alpha=0.3)
+
+
+def _draw_confusion(axes: Any, table: Table) -> None:
+    """Rows are actual classes, columns predicted ones; the shade is the share of the row."""
+    labels = list(dict.fromkeys(label for column in (0, 1) for row in table.rows for label in [row[column]]))
+    counts = [[0] * len(labels) for _ in labels]
+    for actual, predicted in table.rows:
+        counts[labels.index(actual)][labels.index(predicted)] += 1
+    shares = [[n / max(1, sum(row)) for n in row] for row in counts]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for y, row in enumerate(counts):
+        for x, n in enumerate(row):
+            axes.text(x, y, f"{n:,}", ha="center", va="center", fontsize=8, color="w" if shares[y][x] > 0.6 else "k")
+    axes.set(xlabel="predicted", ylabel="actual")
+    axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 5 else 0)
+    axes.set_yticks(range(len(labels)), labels)
+
+
+def _draw_intervals(axes: Any, table: Table) -> None:
+    for place, (_, value, low, high) in enumerate(table.rows):
+        axes.plot([low, high], [place, place], color="C0", linewidth=2)
+        axes.plot(value, place, "o", color="C0")
+    axes.set_yticks(range(len(table.rows)), [row[0] for row in table.rows])
+    axes.set_ylim(len(table.rows) - 0.5, -0.5)
+    axes.set(xlabel=table.header[1].replace("_", " "))
+    axes.grid(alpha=0.3, axis="x")
+
+
+def _figure(title: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.2), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    return figure, axes
