@@ -70,21 +70,26 @@ def main() -> None:
         raise InputError(f"conf/packaging: name should be a Python identifier, got {name!r}")
     records, scores = test_rows(contract)
     expected = [answer(read_json(MODEL / "model.json"), row) for row in scores]
-    lineage = {"name": name, "made_from": {path.as_posix(): dvc_hash(path) for path in (PREPARED, FEATURES, MODEL, EVALUATED)},
-               "model": model_lineage()}  # fmt: skip
+    lineage = make_lineage(name)
     reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
     card = model_card(name, contract, reports, lineage)
     examples = [{"record": r, "answer": a} for r, a in list(zip(records, expected, strict=True))[: conf.examples]]
     with replacing(DATA, REPORTS) as (data, written):
-        wheel = make_wheel(data, conf, name, {"card.md": card.encode(), "lineage.json": as_json(lineage),
-                                              "examples.json": as_json(examples)})  # fmt: skip
+        wheel = make_wheel(
+            data,
+            conf,
+            name,
+            {"card.md": card.encode(), "lineage.json": as_json(lineage), "examples.json": as_json(examples)},
+        )
         n_alone = len(records) if conf.replay_alone is None else min(conf.replay_alone, len(records))
         replay(wheel, name, records, expected, n_alone)
         (written / "card.md").write_text(card, encoding="utf-8")
         summary = {"wheel_bytes": wheel.stat().st_size, "replayed": len(records), "replayed_alone": n_alone}
         write_json(written / "summary.json", summary)
-    print(f"package: {DATA}/{wheel.name}  {summary['wheel_bytes']} bytes; "
-          f"{len(records)} test rows replayed, {n_alone} also alone, all equal")  # fmt: skip
+    print(
+        f"package: {DATA}/{wheel.name}  {summary['wheel_bytes']} bytes; "
+        f"{len(records)} test rows replayed, {n_alone} also alone, all equal"
+    )
 
 
 def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float]]]:
@@ -96,15 +101,21 @@ def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float
     )
     rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
     scores = connection.execute(f"SELECT COLUMNS('^score_') FROM {source} ORDER BY _row").fetchall()
-    dated = [{n: v if v is None or isinstance(v, str | int | float) else str(v) for n, v in zip(contract.inputs, row, strict=True)}
-             for row in rows]  # fmt: skip
-    return dated, [list(row) for row in scores]
+    records = [dict(zip(contract.inputs, map(json_value, row), strict=True)) for row in rows]
+    return records, [list(row) for row in scores]
 
 
-def model_lineage() -> dict[str, Any]:
-    """Return what was fitted and by which versions."""
+def json_value(value: Any) -> Any:
+    """Return a typed value as a request would carry it: dates as ISO text, the rest as it is."""
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def make_lineage(name: str) -> dict[str, Any]:
+    """Return what the model was made from, as hashes, and what fitted it."""
     meta = read_json(MODEL / "model.json")
-    return {"estimator": meta["estimator"], "kind": meta["kind"], "requires": requirements(meta["kind"])}
+    model = {"estimator": meta["estimator"], "kind": meta["kind"], "requires": requirements(meta["kind"])}
+    made_from = {path.as_posix(): dvc_hash(path) for path in (PREPARED, FEATURES, MODEL, EVALUATED)}
+    return {"name": name, "made_from": made_from, "model": model}
 
 
 def requirements(kind: str) -> list[str]:

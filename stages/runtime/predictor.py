@@ -123,7 +123,7 @@ class Predictor:
         return answer(self.model.meta, self.model.score_row(self._featurize(record)))
 
     def predict_many(self, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return `answer` of each record; the same as asking one by one. Raises BrokenContract for the first broken one."""
+        """Return `answer` of each record, as if asked one by one. Raises BrokenContract for the first broken one."""
         import numpy as np
 
         rows = [self._featurize(record) for record in records]

@@ -73,7 +73,7 @@ def count_fates(connection: duckdb.DuckDBPyConnection, n_rows: int) -> dict[str,
 
 
 def write_quarantine(connection: duckdb.DuckDBPyConnection, source: Source, columns: list[str], path: Path) -> None:
-    """Write every broken rule with source, line, column, rule, value and the whole record (JSON, or the line itself)."""
+    """Write every broken rule: source, line, column, rule, value and the whole record (JSON, or the line itself)."""
     packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in columns)
     copy_to_parquet(
         connection,

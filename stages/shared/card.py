@@ -9,7 +9,8 @@ from stages.runtime.contract import Contract
 
 def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage: dict[str, Any]) -> str:
     """Return the card as Markdown from the stages' reports, {stage: content}."""
-    rows, broken = reports["prepare"]["rows"], reports["prepare"]["broken"]
+    rows = reports["prepare"]["rows"]
+    fates = f"{rows['kept']} kept, {rows['quarantined']} quarantined, {rows['merged']} exact duplicates merged"
     return "\n".join([
         f"# {title}",
         "",
@@ -20,8 +21,8 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         "",
         "## Data",
         "",
-        f"{rows['in']} rows: {rows['kept']} kept, {rows['quarantined']} quarantined, {rows['merged']} exact duplicates merged.",
-        *(f"- `{column}`: {', '.join(f'{n} {rule}' for rule, n in rules.items())}" for column, rules in sorted(broken.items())),
+        f"{rows['in']} rows: {fates}.",
+        *_broken(reports["prepare"]["broken"]),
         "",
         "| side | rows | target |",
         "|---|---|---|",
@@ -43,10 +44,20 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
     ])  # fmt: skip
 
 
+def _broken(broken: dict[str, dict[str, int]]) -> list[str]:
+    counts = {column: ", ".join(f"{n} {rule}" for rule, n in sorted(rules.items())) for column, rules in broken.items()}
+    return ["", *(f"- `{column}`: {counts[column]}" for column in sorted(counts))] if counts else []
+
+
 def _measured(evaluated: dict[str, Any]) -> list[str]:
-    lines = [f"## Measured on {evaluated['rows']} test rows", "",
-             f"Intervals of {evaluated['confidence']:.0%}; the difference is paired over the same resamples.", "",
-             "| metric | model | linear baseline | constant | model - linear | verdict |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        f"## Measured on {evaluated['rows']} test rows",
+        "",
+        f"Intervals of {evaluated['confidence']:.0%}; the difference is paired over the same resamples.",
+        "",
+        "| metric | model | linear baseline | constant | model - linear | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, row in evaluated["metrics"].items():
         against = evaluated["minus_linear"][name]
         cells = [_interval(part) for part in (row, evaluated["linear"][name], evaluated["constant"][name], against)]
@@ -66,7 +77,8 @@ def _target(part: dict[str, Any]) -> str:
 
 def _input(name: str, contract: Contract) -> str:
     column = contract.columns[name]
-    return f"| `{name}` | {column.type} | {column.unit or ''} | {'yes' if column.sensitive else ''} | {column.description or ''} |"
+    cells = [f"`{name}`", column.type, column.unit or "", "yes" if column.sensitive else "", column.description or ""]
+    return f"| {' | '.join(cells)} |"
 
 
 def _left_out(contract: Contract) -> list[str]:

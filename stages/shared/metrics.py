@@ -24,13 +24,13 @@ CHUNK_CELLS = 20_000_000  # of resamples x rows held at once
 def row_loss(task: str, y: Array, scores: Array) -> Array:
     """Return each row's loss, shape (n_rows,): log loss for classes, squared error for a number."""
     if task == "regression":
-        return (y - scores.reshape(len(y), -1)[:, 0]) ** 2  # type: ignore[no-any-return]
+        return np.asarray((y - scores.reshape(len(y), -1)[:, 0]) ** 2)
     if task == "binary":
         p = scores.reshape(len(y), -1)[:, -1]
         chosen = np.where(y == 1, p, 1 - p)
     else:
         chosen = scores[np.arange(len(y)), y.astype(int)]
-    return -np.log(np.clip(chosen, EPSILON, 1 - EPSILON))
+    return np.asarray(-np.log(np.clip(chosen, EPSILON, 1 - EPSILON)))
 
 
 def mean_loss(task: str, y: Array, scores: Array) -> float:
@@ -120,7 +120,7 @@ def _sum(W: Array, values: Array) -> Array:
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """Return the quotient, 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator, dtype=float), where=denominator != 0)
+    return np.asarray(np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0))
 
 
 _TASKS: dict[str, Callable[[Array, Array, float, Array], dict[str, Array]]] = {

@@ -55,8 +55,14 @@ def fit_dense(features: list[Feature], X: np.ndarray[Any, Any]) -> Dense:
         median = float(np.median(present)) if len(present) else 0.0
         imputed = np.where(is_missing, median, values)
         scale = float(np.std(imputed))
-        dense.append({"median": median, "mean": float(np.mean(imputed)), "scale": scale if scale > 0 else 1.0,
-                      "flag": bool(is_missing.any())})  # fmt: skip
+        dense.append(
+            {
+                "median": median,
+                "mean": float(np.mean(imputed)),
+                "scale": scale if scale > 0 else 1.0,
+                "flag": bool(is_missing.any()),
+            }
+        )
     return dense
 
 

@@ -33,7 +33,7 @@ def thin(points: Array, most: int) -> Array:
     """Return at most `most` of the points, shape (n, 2), evenly by position, ends kept."""
     if len(points) <= most:
         return points
-    return points[np.unique(np.linspace(0, len(points) - 1, most).round().astype(int))]
+    return np.asarray(points[np.unique(np.linspace(0, len(points) - 1, most).round().astype(int))])
 
 
 def roc(actual: Array, score: Array) -> Array:

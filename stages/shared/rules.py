@@ -16,8 +16,11 @@ def contract_faults(contract: Contract) -> list[str]:
     for name, column in contract.columns.items():
         faults += [f"columns.{name}{fault}" for fault in _column_faults(name, column)]
     folded = [name.lower() for name in contract.columns]
-    faults += [f"columns.{name}: another column differs only in case" for name, low in
-               zip(contract.columns, folded, strict=True) if folded.count(low) > 1]  # fmt: skip
+    faults += [
+        f"columns.{name}: another column differs only in case"
+        for name, low in zip(contract.columns, folded, strict=True)
+        if folded.count(low) > 1
+    ]
     return faults + _target_faults(contract)
 
 
@@ -74,8 +77,12 @@ def _target_faults(contract: Contract) -> list[str]:
     targets = contract.with_role("target")
     if len(targets) != 1:
         return [f"columns: exactly one should have role: target, got {', '.join(targets) or 'none'}"]
-    faults = [f"columns: at most one should have role: {role}, got {', '.join(names)}" for role in ("time", "group", "weight")
-              if len(names := contract.with_role(role)) > 1]  # fmt: skip
+    once = {role: contract.with_role(role) for role in ("time", "group", "weight")}
+    faults = [
+        f"columns: at most one should have role: {role}, got {', '.join(names)}"
+        for role, names in once.items()
+        if len(names) > 1
+    ]
     if not contract.with_role("feature", "time"):
         faults.append("columns: none has role: feature")
     target = contract.columns[targets[0]]

@@ -56,14 +56,14 @@ def read_header(source: Source) -> list[str]:
     import duckdb
 
     try:
-        described = duckdb.sql(f"DESCRIBE SELECT * FROM {parquet(Path(source.path))}").fetchall()
+        described = duckdb.execute(f"DESCRIBE SELECT * FROM {parquet(Path(source.path))}").fetchall()
     except duckdb.Error as error:
         raise InputError(f"{source.path}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
     return [row[0] for row in described]
 
 
 def load(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
-    """Create `raw` (_row, each column as text), `rejects` (_row, value, rule) and `spans`; return the number of records.
+    """Create `raw` (_row, each column as text), `rejects` (_row, value, rule), `spans`; return the number of records.
 
     `_row` is the record's number in the source, from 1. Raises InputError where DuckDB and the second route disagree.
     """
@@ -123,7 +123,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
 
 
 def line_sql(source: Source, row: str) -> str:
-    """Return the expression of a record's line in the source: its number, the header, the breaks inside records before."""
+    """Return the expression of a record's line: its number, plus the header, plus line breaks inside records before."""
     if source.format == "parquet":
         return row
     return f"{row} + 1 + coalesce((SELECT sum(breaks) FROM spans WHERE spans._row < {row}), 0)::BIGINT"
@@ -152,8 +152,13 @@ def _records(source: Source) -> Iterator[tuple[int, list[str]]]:
     line = 0
     try:
         with cast(BinaryIO, opener(source.path, "rb")) as raw, TextIOWrapper(raw, encoding, newline="") as text:
-            reader = csv.reader(text, delimiter=source.delimiter, quotechar=source.quote or None, strict=True,
-                                quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE)  # fmt: skip
+            reader = csv.reader(
+                text,
+                delimiter=source.delimiter,
+                quotechar=source.quote or None,
+                strict=True,
+                quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
+            )
             for record in reader:
                 line = reader.line_num
                 if record:

@@ -20,15 +20,17 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def read_arrays(source: str, columns: str = "*") -> dict[str, np.ndarray[Any, Any]]:
-    """Return {column: array of shape (n_rows,)} of a FROM clause; a missing number is NaN, another missing value None."""
+    """Return {column: array, shape (n_rows,)} of a FROM clause; a missing number is NaN, any other missing None."""
     import numpy as np
 
     fetched = connect().execute(f"SELECT {columns} FROM {source}").fetchnumpy()
     arrays = {}
     for name, array in fetched.items():
-        if np.ma.isMaskedArray(array):
-            numeric = array.dtype.kind in "fiub"
-            array = array.astype(float if numeric else object).filled(np.nan if numeric else None)
+        if isinstance(array, np.ma.MaskedArray):
+            is_number = array.dtype.kind in "fiub"
+            filled = array.data.astype(float if is_number else object)
+            filled[np.ma.getmaskarray(array)] = np.nan if is_number else None
+            array = filled
         arrays[name] = array
     return arrays
 

@@ -23,8 +23,14 @@ def build_wheel(
     `command` is the console script NAME's entry point, as `module:function`.
     """
     info = f"{name}-{version}.dist-info"
-    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {summary}",
-                "Requires-Python: >=3.11", *(f"Requires-Dist: {requirement}" for requirement in requires)]  # fmt: skip
+    metadata = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        f"Summary: {summary}",
+        "Requires-Python: >=3.11",
+        *(f"Requires-Dist: {requirement}" for requirement in requires),
+    ]
     files = members | {
         f"{info}/METADATA": _lines(metadata),
         f"{info}/WHEEL": _lines(
