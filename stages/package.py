@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import stages.runtime
 from stages.runtime.contract import Contract
 from stages.runtime.contract_sql import identifier
 from stages.runtime.predictor import answer
@@ -34,7 +35,8 @@ from stages.shared.tables import connect, parquet
 from stages.shared.wheel import build_wheel
 
 PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepare", "featurize", "train", "evaluate"))
-DATA, REPORTS, RUNTIME = Path("data/package"), Path("reports/package"), Path("stages/runtime")
+DATA, REPORTS = Path("data/package"), Path("reports/package")
+RUNTIME = Path(stages.runtime.__file__ or "").parent
 REPORT_FILES = {"prepare": "summary.json", "train": "summary.json", "evaluate": "intervals.json"}
 MODEL_FILES = {"linear": None, "lightgbm": "model.txt", "skops": "model.skops"}
 REQUIRES = {"linear": [], "lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # pinned to what trained it

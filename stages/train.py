@@ -140,7 +140,9 @@ def fit(
         raise InputError(f"conf/model/{choice}.yaml: early_stopping is LightGBM's; {type(estimator).__name__} has none")
     try:
         return fit_estimator(estimator, X, train, **extra)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
+        if not isinstance(error, ValueError | TypeError) and type(error).__name__ != "LightGBMError":
+            raise
         raise InputError(f"conf/model/{choice}.yaml: {str(error).splitlines()[0]}") from error
 
 

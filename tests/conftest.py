@@ -69,3 +69,73 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_in(folder, "git", "add", "-A")
     run_in(folder, "git", "commit", "-qm", "Reproduce", "--allow-empty")
     return folder
+
+
+TOY = """# A small made table.
+task: binary
+positive: "yes"
+source:
+  path: data/raw/toy/toy.csv
+columns:
+  id: {type: integer, role: key, nullable: false, unique: true}
+  day: {type: date, role: time}
+  size: {type: number, min: 0, max: 100}
+  colour: {type: category, values: [red, green, blue]}
+  note: {type: text}
+  bought: {type: category, role: target, values: ["no", "yes"]}
+split: {by: time, validation: "2024-07-01", test: "2024-09-01"}
+limits: {quarantine: 0.05}
+"""
+
+
+def toy_rows(n_rows: int = 400) -> list[list[str]]:
+    """Rows of the toy table, header first: big and red ones are bought."""
+    rows = [["id", "day", "size", "colour", "note", "bought"]]
+    for i in range(n_rows):
+        size, colour = i * 37 % 101, ("red", "green", "blue")[i % 3]
+        bought = "yes" if size + 30 * (colour == "red") + i * 13 % 29 > 75 else "no"
+        rows.append([str(i), f"2024-{i * 12 // n_rows + 1:02d}-{i % 28 + 1:02d}", str(size), colour, "a " * (i % 4), bought])
+    return rows
+
+
+def write_toy(folder: Path, rows: list[list[str]]) -> None:
+    """Put the toy table and its contract into a workspace."""
+    (folder / "data/raw/toy").mkdir(parents=True, exist_ok=True)
+    (folder / "data/raw/toy/toy.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
+    (folder / "conf/data/toy.yaml").write_text(TOY)
+
+
+def make_workspace(folder: Path) -> Path:
+    """A folder with this repository's conf/ and the toy table, in which stages run without Git or DVC."""
+    shutil.copytree(ROOT / "conf", folder / "conf")
+    write_toy(folder, toy_rows())
+    return folder
+
+
+def run_stage(folder: Path, stage: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run one stage in a workspace with this repository's code."""
+    return run_in(folder, sys.executable, "-m", f"stages.{stage}", *arguments, check=check, PYTHONPATH=str(ROOT))
+
+
+PIPELINE = {
+    "prepare": ["data=toy"],
+    "featurize": ["features=standard"],
+    "train": ["model=boosting", "seed=1"],
+    "evaluate": ["evaluation=quick", "seed=1"],
+    "package": ["packaging=standard"],
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with the toy table and nothing run yet."""
+    return make_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which all stages ran on the toy table. Shared: copy it before changing what it says."""
+    folder = make_workspace(tmp_path_factory.mktemp("small") / "workspace")
+    for stage, arguments in PIPELINE.items():
+        run_stage(folder, stage, *arguments)
+    return folder

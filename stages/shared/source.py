@@ -123,7 +123,10 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
 
 
 def line_sql(source: Source, row: str) -> str:
-    """Return the expression of a record's line: its number, plus the header, plus line breaks inside records before."""
+    """Return the expression of a record's line: its number, plus the header, plus line breaks inside records before.
+
+    `row` is the expression of the record's number, with its table's name, since `spans` has a column of that name too.
+    """
     if source.format == "parquet":
         return row
     return f"{row} + 1 + coalesce((SELECT sum(breaks) FROM spans WHERE spans._row < {row}), 0)::BIGINT"

@@ -1,0 +1,66 @@
+"""Equal inputs, equal bytes: one commit, reproduced at two paths and in two environments, gives one lock."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import run_in
+
+pytestmark = pytest.mark.slow
+
+# What may differ between two people's machines: number of threads, order of sets, time zone.
+ELSEWHERE = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "PYTHONHASHSEED": "4321", "TZ": "Asia/Kolkata"}
+AT_HOME = {"OMP_NUM_THREADS": "2", "LOKY_MAX_CPU_COUNT": "2", "PYTHONHASHSEED": "1234", "TZ": "UTC"}
+
+
+def clone_of(first: Path, folder: Path) -> Path:
+    """Return a Git clone of another one's commit, without the lock and the reports that the commit may hold."""
+    run_in(first, "git", "clone", "-q", str(first), str(folder))
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    for reports in (folder / "reports").glob("*/"):
+        shutil.rmtree(reports)
+    return folder
+
+
+def choose(params: Path, group: str, choice: str) -> None:
+    text, count = re.subn(rf"^{group}: \S+", f"{group}: {choice}", params.read_text(), flags=re.MULTILINE)
+    assert count == 1, f"params.yaml has {count} lines for {group}"
+    params.write_text(text)
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Name every report that differs before comparing the locks, which hold the hash of all else."""
+    reports = [contents(folder / "reports") for folder in (one, other)]
+    assert "evaluate/metrics.json" in reports[0]
+    assert sorted(reports[0]) == sorted(reports[1])
+    assert [name for name in reports[0] if reports[0][name] != reports[1][name]] == []
+    assert lock_of(one) == lock_of(other)
+
+
+def lock_of(folder: Path) -> str:
+    return (folder / "dvc.lock").read_text()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_clones_of_one_commit_give_equal_bytes(reproduced: Path, tmp_path: Path):
+    other = clone_of(reproduced, tmp_path / "some where/else")
+    run_in(other, "dvc", "repro", **ELSEWHERE)
+    check_equal(reproduced, other)
+
+
+@pytest.mark.parametrize("model", ["linear", "forest"])
+def test_equal_bytes_with_another_table_and_model(copy: Path, tmp_path: Path, model: str):
+    choose(copy / "params.yaml", "data", "jobs")
+    choose(copy / "params.yaml", "model", model)
+    run_in(copy, "git", "commit", "-qam", "Choose")
+    one, other = clone_of(copy, tmp_path / "one"), clone_of(copy, tmp_path / "some where/else")
+    run_in(one, "dvc", "repro", **AT_HOME)
+    run_in(other, "dvc", "repro", **ELSEWHERE)
+    check_equal(one, other)
+    assert {"conf/data/jobs.yaml", f"conf/model/{model}.yaml"} <= set(re.findall(r"conf/\w+/\w+\.yaml", lock_of(one)))

@@ -1,0 +1,199 @@
+"""Every input fault is one clear message, exit status 1, no traceback, and the last good outputs stay as they were."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import PIPELINE, TOY, run_stage, toy_rows, write_toy
+
+from stages.shared.lineage import dvc_hash
+
+Break = Callable[[Path], object]
+
+
+def replace(name: str, old: str, new: str) -> Break:
+    """Return the change of one text in one file."""
+
+    def change(folder: Path) -> None:
+        path = folder / name
+        assert old in path.read_text(), "the fault must really be made"
+        path.write_text(path.read_text().replace(old, new))
+
+    return change
+
+
+def toy(old: str, new: str) -> Break:
+    return replace("conf/data/toy.yaml", old, new)
+
+
+def table(change: Callable[[list[list[str]]], object]) -> Break:
+    """Return the change of the toy table's rows, header first."""
+
+    def apply(folder: Path) -> None:
+        rows = toy_rows()
+        change(rows)
+        write_toy(folder, rows)
+
+    return apply
+
+
+def raw(content: bytes, name: str = "toy.csv") -> Break:
+    return lambda folder: (folder / "data/raw/toy" / name).write_bytes(content)
+
+
+def corrupt_gzip(folder: Path) -> None:
+    content = gzip.compress("\n".join(",".join(row) for row in toy_rows()).encode())
+    raw(content[: len(content) // 2], "toy.csv.gz")(folder)
+    toy("toy.csv", "toy.csv.gz")(folder)
+
+
+def corrupt_parquet(folder: Path) -> None:
+    raw(b"PAR1 is how it begins", "toy.parquet")(folder)
+    toy("toy.csv", "toy.parquet\n  format: parquet")(folder)
+
+
+MODEL = "conf/model/boosting.yaml"
+CASES: dict[str, tuple[str, Break, list[str]]] = {
+    "missing table": (
+        "prepare",
+        lambda folder: (folder / "data/raw/toy/toy.csv").unlink(),
+        ["data/raw/toy/toy.csv: no such file (source.path)"],
+    ),
+    "empty file": ("prepare", raw(b""), ["data/raw/toy/toy.csv: the file is empty"]),
+    "blank file": ("prepare", raw(b"\n\n"), ["data/raw/toy/toy.csv: the file is empty"]),
+    "header only": ("prepare", raw(b"id,day,size,colour,note,bought\n"), ["a header and no rows"]),
+    "no target": ("prepare", toy("role: target, ", ""), ["exactly one should have role: target, got none"]),
+    "target not in file": (
+        "prepare",
+        toy("bought: {", "bougt: {"),
+        ["columns.bougt: not in the file; did you mean 'bought'?", "'bought': in the file, not in columns"],
+    ),
+    "typo in a key": (
+        "prepare",
+        toy("limits: {quarantine: 0.05}", "limits: {quarantin: 0.05}"),
+        ["conf/data/toy.yaml is not valid", "limits.quarantin: unknown key; did you mean 'quarantine'?"],
+    ),
+    "wrong type": (
+        "prepare",
+        toy("quarantine: 0.05", "quarantine: little"),
+        ["limits.quarantine: should be a number, got 'little'"],
+    ),
+    "two faults at once": (
+        "prepare",
+        lambda folder: (toy("max: 100", "max: zero")(folder), toy("values: [red", "pattern: '(', values: [red")(folder)),
+        ["columns.size.max: should be a number, got 'zero'", "columns.colour.pattern: not a regular expression"],
+    ),
+    "unknown column type": (
+        "prepare",
+        toy("size: {type: number", "size: {type: numbr"),
+        ["columns.size.type: should be one of integer, number", "did you mean 'number'?"],
+    ),
+    "broken YAML": ("prepare", toy("columns:", "columns: ["), ["conf/data/toy.yaml, line", "not valid YAML"]),
+    "path out of sight": ("prepare", toy("data/raw/toy/toy.csv", "data/toy.csv"), ["should lie in data/raw/toy/"]),
+    "too many broken rows": (
+        "prepare",
+        table(lambda rows: [row.__setitem__(2, "200") for row in rows[1:41]]),
+        ["40 of 400 rows (10.0%) break the contract, limit 5.0%", "size: 40 x max 100", "first at line 2: '200'"],
+    ),
+    "unterminated quote": (
+        "prepare",
+        table(lambda rows: rows[9].__setitem__(4, '"never closed')),
+        ["data/raw/toy/toy.csv, record after line 9", "source.quote"],
+    ),
+    "wrong encoding": (
+        "prepare",
+        raw("id,day,size,colour,note,bought\n1,2024-01-01,1,red,caf\u00e9,no\n".encode("latin-1")),
+        ["data/raw/toy/toy.csv, after line", "not utf-8"],
+    ),
+    "duplicate header": ("prepare", table(lambda rows: rows[0].append("size")), ["'size': stands twice in the header"]),
+    "half a gzip file": ("prepare", corrupt_gzip, ["data/raw/toy/toy.csv.gz, after line", "the file is damaged"]),
+    "not a Parquet file": ("prepare", corrupt_parquet, ["toy.parquet: not a readable Parquet file"]),
+    "empty side": ("prepare", toy("2024-09-01", "2025-09-01"), ["the split leaves no rows for test"]),
+    "split without order": ("prepare", toy("2024-09-01", "2024-06-01"), ["validation should begin before test"]),
+    "features typo": (
+        "featurize",
+        replace("conf/features/standard.yaml", "min_rows", "min_row"),
+        ["conf/features/standard.yaml is not valid", "categories.min_row: unknown key; did you mean 'min_rows'?"],
+    ),
+    "unknown date part": (
+        "featurize",
+        replace("conf/features/standard.yaml", "weekday", "weekdy"),
+        ["dates.parts[1]: should be one of hour, weekday, day, month, got 'weekdy'; did you mean 'weekday'?"],
+    ),
+    "model typo": (
+        "train",
+        replace(MODEL, "inputs: native", "input: native"),
+        ["conf/model/boosting.yaml is not valid", "input: unknown key; did you mean 'inputs'?", "inputs: missing"],
+    ),
+    "estimator that does not exist": (
+        "train",
+        replace(MODEL, "lightgbm.LGBMClassifier", "lightgbm.LGBMClasifier"),
+        ["conf/model: lightgbm.LGBMClasifier cannot be made"],
+    ),
+    "estimator that refuses its arguments": (
+        "train",
+        replace(MODEL, "num_leaves: 15", "num_leaves: 1"),
+        ["conf/model/boosting.yaml: ", "num_leaves"],
+    ),
+    "evaluation typo": (
+        "evaluate",
+        replace("conf/evaluation/quick.yaml", "resamples", "resample"),
+        ["conf/evaluation/quick.yaml is not valid", "resample: unknown key; did you mean 'resamples'?"],
+    ),
+    "package name": (
+        "package",
+        replace("conf/packaging/standard.yaml", '"{data}_model"', '"{data}-model"'),
+        ["name should be a Python identifier, got 'toy-model'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_one_clear_message_and_loses_nothing(case: str, small: Path, tmp_path: Path) -> None:
+    stage, make_fault, messages = CASES[case]
+    folder = tmp_path / "workspace"
+    shutil.copytree(small, folder)
+    before = {name: dvc_hash(folder / name / stage) for name in ("data", "reports")}
+    make_fault(folder)
+    done = run_stage(folder, stage, *PIPELINE[stage], check=False)
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.startswith(f"{stage}: ") or f"\n{stage}: " in done.stderr
+    assert "Traceback" not in done.stderr
+    for message in messages:
+        assert message in done.stderr
+    assert {name: dvc_hash(folder / name / stage) for name in ("data", "reports")} == before
+    assert not list((folder / "data").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "argument", "message"),
+    [
+        ("prepare", "data=tou", "data should be one of houses, jobs, loans, rides, survival, toy, got 'tou'"),
+        ("train", "model=forrest", "model should be one of boosting, forest, linear, got 'forrest'; did you mean 'forest'?"),
+        ("train", "modle=forest", "say which file of conf/model/ to use: model=NAME"),
+        ("train", "model=forest seed=seven", "seed should be a whole number, got 'seven'"),
+        ("evaluate", "evaluation=standard evaluation.resample=3", "resample"),
+    ],
+)
+def test_an_unknown_choice_or_argument_is_refused(small: Path, stage: str, argument: str, message: str) -> None:
+    done = run_stage(small, stage, *argument.split(), check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_class_without_training_rows_is_named(workspace: Path) -> None:
+    rows = toy_rows()
+    for row in rows[1:]:
+        row[5] = "no" if row[1] < "2024-07" else row[5]
+    write_toy(workspace, rows)
+    (workspace / "conf/data/toy.yaml").write_text(TOY)
+    for stage in ("prepare", "featurize"):
+        run_stage(workspace, stage, *PIPELINE[stage])
+    done = run_stage(workspace, "train", *PIPELINE["train"], check=False)
+    assert done.returncode == 1
+    assert "train: bought: no training rows of class 'yes'" in done.stderr

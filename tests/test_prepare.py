@@ -1,0 +1,128 @@
+"""prepare: every row ends as kept, quarantined or merged, and no row changes sides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import TOY, run_stage, toy_rows, write_toy
+
+
+def prepared(workspace: Path, rows: list[list[str]], contract: str = TOY) -> dict[str, Any]:
+    write_toy(workspace, rows)
+    (workspace / "conf/data/toy.yaml").write_text(contract)
+    run_stage(workspace, "prepare", "data=toy")
+    return json.loads((workspace / "reports/prepare/summary.json").read_text())
+
+
+def table(workspace: Path, name: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    return duckdb.execute(f"SELECT {columns} FROM '{workspace}/data/prepare/{name}.parquet'").fetchall()
+
+
+def test_every_broken_row_is_kept_aside_with_line_column_value_and_rule(workspace: Path) -> None:
+    rows = toy_rows()
+    rows[10][2] = "huge"  # line 11 of the file
+    rows[20][2] = "101"
+    rows[30][3] = "mauve"
+    rows[40][5] = ""
+    rows[50][0] = rows[49][0]
+    summary = prepared(workspace, rows)
+    assert summary["rows"] == {"in": 400, "kept": 395, "merged": 0, "quarantined": 5}
+    found = {row[:4] for row in table(workspace, "quarantine", 'line, "column", rule, value')}
+    assert found == {
+        (11, "size", "type", "huge"),
+        (21, "size", "max", "101"),
+        (31, "colour", "values", "mauve"),
+        (41, "bought", "required", None),
+        (51, "id", "unique", "48"),
+    }
+    [record] = [json.loads(row[0]) for row in table(workspace, "quarantine", "record, line") if row[1] == 11]
+    assert record == dict(zip(rows[0], rows[10], strict=True))
+
+
+def test_a_row_that_breaks_two_rules_is_one_row(workspace: Path) -> None:
+    rows = toy_rows()
+    rows[5][2], rows[5][3] = "-1", "mauve"
+    assert prepared(workspace, rows)["rows"]["quarantined"] == 1
+    assert len(table(workspace, "quarantine")) == 2
+
+
+def test_exact_duplicates_are_merged_and_counted(workspace: Path) -> None:
+    rows = toy_rows()
+    contract = TOY.replace("unique: true", "unique: false")
+    summary = prepared(workspace, [*rows, rows[7], rows[7], rows[8]], contract)
+    assert summary["rows"] == {"in": 403, "kept": 400, "merged": 3, "quarantined": 0}
+
+
+def test_lines_that_cannot_be_read_are_kept_aside_whole(workspace: Path) -> None:
+    rows = toy_rows()
+    rows.insert(100, ["1", "2", "3"])
+    rows.insert(200, ["1", "2024-01-01", "3", "red", "x", "yes", "more"])
+    summary = prepared(workspace, rows)
+    assert summary["rows"] == {"in": 402, "kept": 400, "merged": 0, "quarantined": 2}
+    assert table(workspace, "quarantine", "line, record") == [(101, "1,2,3"), (201, "1,2024-01-01,3,red,x,yes,more")]
+
+
+def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(workspace: Path) -> None:
+    rows = toy_rows()
+    rows[3][4] = '"two\nlines"'
+    rows[10][2] = "broken"
+    write_toy(workspace, rows)
+    path = workspace / "data/raw/toy/toy.csv"
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join([*lines[:6], "", *lines[6:]]))
+    run_stage(workspace, "prepare", "data=toy")
+    [(line, value)] = table(workspace, "quarantine", "line, value")
+    assert path.read_text().split("\n")[line - 1].startswith("9,")
+    assert value == "broken"
+
+
+def test_a_hashed_row_is_on_the_side_its_key_says(workspace: Path) -> None:
+    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}")
+    prepared(workspace, toy_rows(), contract)
+    for key, side in table(workspace, "kept", "id, _split"):
+        place = int(hashlib.md5(str(key).encode()).hexdigest()[:8], 16) / 16**8
+        assert side == ("test" if place < 0.3 else "validation" if place < 0.5 else "train")
+
+
+@pytest.mark.parametrize("by", ["key", "group", "content"])
+def test_appending_and_reordering_rows_moves_no_old_row(workspace: Path, by: str) -> None:
+    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}")
+    if by == "group":
+        contract = contract.replace("note: {type: text}", "note: {type: text, role: group}")
+    if by == "content":
+        contract = contract.replace("role: key, ", "role: id, ")
+    rows = toy_rows()
+    for row in rows[1:]:
+        row[4] = f"group {int(row[0]) % 50}"
+    prepared(workspace, rows, contract)
+    before = dict(table(workspace, "kept", "id, _split"))
+    more = toy_rows(600)[401:]
+    prepared(workspace, [rows[0], *more, *reversed(rows[1:])], contract)
+    after = dict(table(workspace, "kept", "id, _split"))
+    assert {key: after[key] for key in before} == before
+    if by == "group":
+        groups = {f"group {number}" for number in range(50)}
+        sides_of_groups = {(note, side) for note, side in table(workspace, "kept", "note, _split") if note in groups}
+        assert len(sides_of_groups) == 50, "a group stands on two sides"
+
+
+def test_a_time_split_cuts_at_the_declared_moments(workspace: Path) -> None:
+    prepared(workspace, toy_rows())
+    for day, side in table(workspace, "kept", "day, _split"):
+        assert side == ("test" if day.month >= 9 else "validation" if day.month >= 7 else "train")
+
+
+def test_parquet_gives_the_same_rows_as_csv(workspace: Path) -> None:
+    prepared(workspace, toy_rows())
+    from_csv = table(workspace, "kept")
+    source = workspace / "data/raw/toy/toy.csv"
+    duckdb.execute(f"COPY (SELECT * FROM read_csv('{source}', types = {{'bought': 'VARCHAR'}})) TO '{workspace}/data/raw/toy/toy.parquet'")
+    contract = TOY.replace("toy.csv", "toy.parquet\n  format: parquet")
+    (workspace / "conf/data/toy.yaml").write_text(contract)
+    run_stage(workspace, "prepare", "data=toy")
+    assert table(workspace, "kept") == from_csv
