@@ -94,7 +94,8 @@ def toy_rows(n_rows: int = 400) -> list[list[str]]:
     for i in range(n_rows):
         size, colour = i * 37 % 101, ("red", "green", "blue")[i % 3]
         bought = "yes" if size + 30 * (colour == "red") + i * 13 % 29 > 75 else "no"
-        rows.append([str(i), f"2024-{i * 12 // n_rows + 1:02d}-{i % 28 + 1:02d}", str(size), colour, "a " * (i % 4), bought])
+        day = f"2024-{i * 12 // n_rows + 1:02d}-{i % 28 + 1:02d}"
+        rows.append([str(i), day, str(size), colour, "a " * (i % 4), bought])
     return rows
 
 

@@ -176,7 +176,7 @@ def test_a_stage_run_imports_only_what_it_needs(module: str, heavy: list[str], s
     """A whole run, not just the module's top: what is imported inside functions counts too."""
     stage = module.removeprefix("stages.")
     group, takes_seed = composed(stage)
-    arguments = [f"{group}={ {'data': 'toy', 'model': 'boosting'}.get(group, 'standard')}", *["seed=1"] * takes_seed]
+    arguments = [f"{group}={ {'data': 'toy', 'model': 'boosting'}.get(group, 'standard') }", *["seed=1"] * takes_seed]
     command = [sys.executable, "-X", "importtime", "-m", module, *arguments]
     done = subprocess.run(command, cwd=small, env=environment(PYTHONPATH=str(ROOT)), text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -84,7 +84,10 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     ),
     "two faults at once": (
         "prepare",
-        lambda folder: (toy("max: 100", "max: zero")(folder), toy("values: [red", "pattern: '(', values: [red")(folder)),
+        lambda folder: (
+            toy("max: 100", "max: zero")(folder),
+            toy("values: [red", "pattern: '(', values: [red")(folder),
+        ),
         ["columns.size.max: should be a number, got 'zero'", "columns.colour.pattern: not a regular expression"],
     ),
     "unknown column type": (
@@ -173,7 +176,11 @@ def test_a_fault_is_one_clear_message_and_loses_nothing(case: str, small: Path, 
     ("stage", "argument", "message"),
     [
         ("prepare", "data=tou", "data should be one of houses, jobs, loans, rides, survival, toy, got 'tou'"),
-        ("train", "model=forrest", "model should be one of boosting, forest, linear, got 'forrest'; did you mean 'forest'?"),
+        (
+            "train",
+            "model=forrest",
+            "model should be one of boosting, forest, linear, got 'forrest'; did you mean 'forest'?",
+        ),
         ("train", "modle=forest", "say which file of conf/model/ to use: model=NAME"),
         ("train", "model=forest seed=seven", "seed should be a whole number, got 'seven'"),
         ("evaluate", "evaluation=standard evaluation.resample=3", "resample"),

@@ -35,7 +35,12 @@ def outputs(folder: Path, stage: str) -> tuple[str, str]:
 def kill_after(folder: Path, command: list[str], seconds: float) -> bool:
     """Start a command in a process group of its own, kill all of it after a while; say whether it was still running."""
     process = subprocess.Popen(
-        command, cwd=folder, env=environment(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         process.wait(seconds)

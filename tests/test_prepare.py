@@ -82,7 +82,9 @@ def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(workspace:
 
 
 def test_a_hashed_row_is_on_the_side_its_key_says(workspace: Path) -> None:
-    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}")
+    contract = TOY.replace(
+        '{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}"
+    )
     prepared(workspace, toy_rows(), contract)
     for key, side in table(workspace, "kept", "id, _split"):
         place = int(hashlib.md5(str(key).encode()).hexdigest()[:8], 16) / 16**8
@@ -91,7 +93,9 @@ def test_a_hashed_row_is_on_the_side_its_key_says(workspace: Path) -> None:
 
 @pytest.mark.parametrize("by", ["key", "group", "content"])
 def test_appending_and_reordering_rows_moves_no_old_row(workspace: Path, by: str) -> None:
-    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}")
+    contract = TOY.replace(
+        '{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}"
+    )
     if by == "group":
         contract = contract.replace("note: {type: text}", "note: {type: text, role: group}")
     if by == "content":
@@ -121,7 +125,8 @@ def test_parquet_gives_the_same_rows_as_csv(workspace: Path) -> None:
     prepared(workspace, toy_rows())
     from_csv = table(workspace, "kept")
     source = workspace / "data/raw/toy/toy.csv"
-    duckdb.execute(f"COPY (SELECT * FROM read_csv('{source}', types = {{'bought': 'VARCHAR'}})) TO '{workspace}/data/raw/toy/toy.parquet'")
+    rows = f"SELECT * FROM read_csv('{source}', types = {{'bought': 'VARCHAR'}})"
+    duckdb.execute(f"COPY ({rows}) TO '{source.with_suffix('.parquet')}'")
     contract = TOY.replace("toy.csv", "toy.parquet\n  format: parquet")
     (workspace / "conf/data/toy.yaml").write_text(contract)
     run_stage(workspace, "prepare", "data=toy")

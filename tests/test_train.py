@@ -1,0 +1,92 @@
+"""train: any estimator by name, the threshold from validation rows, baselines beside it, the same bytes twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from conftest import PIPELINE, run_stage
+from sklearn.metrics import f1_score
+
+from stages.runtime.predictor import Model
+from stages.shared.lineage import dvc_hash
+
+
+@pytest.fixture
+def folder(small: Path, tmp_path: Path) -> Path:
+    """A copy of the workspace in which all stages ran."""
+    target = tmp_path / "workspace"
+    shutil.copytree(small, target)
+    return target
+
+
+@pytest.mark.parametrize("model", ["boosting", "linear", "forest"])
+def test_two_runs_give_the_same_bytes(folder: Path, model: str) -> None:
+    run_stage(folder, "train", f"model={model}", "seed=3")
+    first = dvc_hash(folder / "data/train")
+    run_stage(folder, "train", f"model={model}", "seed=3")
+    assert dvc_hash(folder / "data/train") == first
+
+
+@pytest.mark.parametrize("model", ["boosting", "forest"])
+def test_the_seed_matters(folder: Path, model: str) -> None:
+    run_stage(folder, "train", f"model={model}", "seed=3")
+    first = dvc_hash(folder / "data/train")
+    run_stage(folder, "train", f"model={model}", "seed=4")
+    assert dvc_hash(folder / "data/train") != first
+
+
+def validation_rows(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    names = [feature["name"] for feature in json.loads((folder / "data/featurize/plan.json").read_text())]
+    columns = ", ".join(f"coalesce(\"{name}\", 'nan'::DOUBLE)" for name in names)
+    source = f"'{folder}/data/featurize/features.parquet' WHERE _split = 'validation'"
+    found = np.array(duckdb.execute(f"SELECT (_target = 'yes')::INT, {columns} FROM {source}").fetchall(), dtype=float)
+    return found[:, 1:], found[:, 0]
+
+
+def test_the_threshold_gives_the_best_f1_on_validation_rows(folder: Path) -> None:
+    X, y = validation_rows(folder)
+    model = Model(folder / "data/train")
+    score = model.score_matrix(X)[:, 0]
+    best = max(f1_score(y, score >= cut) for cut in np.unique(score))
+    assert f1_score(y, score >= model.meta["threshold"]) == pytest.approx(best, abs=1e-12)
+
+
+def test_a_fixed_threshold_is_taken_as_given(folder: Path) -> None:
+    run_stage(folder, "train", *PIPELINE["train"], "model.threshold=0.25")
+    assert json.loads((folder / "data/train/model.json").read_text())["threshold"] == 0.25
+
+
+def test_test_rows_are_not_read(folder: Path) -> None:
+    before = dvc_hash(folder / "data/train")
+    path = folder / "data/featurize/features.parquet"
+    query = f"SELECT * REPLACE (CASE WHEN _split = 'test' THEN 0 ELSE size END AS size) FROM '{path}' ORDER BY _row"
+    duckdb.execute(f"COPY ({query}) TO '{path}.new' (FORMAT parquet)")
+    Path(f"{path}.new").replace(path)
+    run_stage(folder, "train", *PIPELINE["train"])
+    assert dvc_hash(folder / "data/train") == before
+
+
+def test_any_scikit_learn_estimator_is_one_file_away(folder: Path) -> None:
+    (folder / "conf/model/mine.yaml").write_text(
+        "inputs: dense\nestimator: {_target_: sklearn.ensemble.HistGradientBoostingClassifier, max_iter: 20}\n"
+    )
+    run_stage(folder, "train", "model=mine", "seed=1")
+    run_stage(folder, "evaluate", *PIPELINE["evaluate"])
+    done = run_stage(folder, "package", *PIPELINE["package"])
+    assert "also alone, all equal" in done.stdout
+
+
+def test_a_type_that_the_packaged_model_would_refuse_is_named(folder: Path) -> None:
+    (folder / "conf/model/mine.yaml").write_text(
+        "inputs: dense\nestimator:\n  _target_: sklearn.preprocessing.FunctionTransformer\n"
+        "  func: {_target_: hydra.utils.get_method, path: os.getcwd}\n"
+    )
+    done = run_stage(folder, "train", "model=mine", "seed=1", check=False)
+    assert done.returncode == 1
+    assert "cannot be stored" in done.stderr
+    assert "posix.getcwd" in done.stderr or "os.getcwd" in done.stderr
