@@ -128,7 +128,8 @@ def fit(
 ) -> Any:
     """Return the chosen estimator, fitted. Raises InputError where it refuses its arguments."""
     arguments = conf.estimator | (conf.regressor if meta["task"] == "regression" else conf.classifier)
-    estimator = make_estimator(arguments, seed)
+    where = f"conf/model/{choice}.yaml"
+    estimator = make_estimator(arguments, seed, where)
     n_rows, n_features = train.X.shape
     print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_features} features", file=sys.stderr)
     dense = meta["dense"]
@@ -137,13 +138,13 @@ def fit(
     if type(estimator).__module__.startswith("lightgbm."):
         extra = lightgbm_extra(conf, estimator, features, X_validation, validation.y, meta)
     elif conf.early_stopping is not None:
-        raise InputError(f"conf/model/{choice}.yaml: early_stopping is LightGBM's; {type(estimator).__name__} has none")
+        raise InputError(f"{where}: early_stopping is LightGBM's; {type(estimator).__name__} has none")
     try:
         return fit_estimator(estimator, X, train, **extra)
     except Exception as error:
         if not isinstance(error, ValueError | TypeError) and type(error).__name__ != "LightGBMError":
             raise
-        raise InputError(f"conf/model/{choice}.yaml: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
 
 
 def lightgbm_extra(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +23,8 @@ from stages.shared.rules import contract_faults
 MISSING = ["NA", "?", "it's unknown", " padded "]
 FORMATS = ["%m/%d/%y %H:%M", "%d-%m-%Y", "%b %d %Y", "%Y-%m-%d %I:%M %p", "%B %d, %Y", "%d.%m.%Y %H.%M.%S",
            "%H:%M %d/%b/%y", "%d/%m/%Y %H:%M:%S.%f", "%Y%m%d", "%m/%Y", "%Y"]  # fmt: skip
-PARITY = settings(max_examples=250, deadline=None, database=None, derandomize=True, phases=[Phase.explicit, Phase.generate],
+PARITY = settings(max_examples=80, deadline=None, database=None, derandomize=True, phases=[Phase.explicit,
+Phase.generate],
                   suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])  # fmt: skip
 
 
@@ -71,7 +73,8 @@ def is_accepted(column: Column) -> bool:
     ("kind", "text", "value"),
     [
         ("integer", "00012", 12), ("integer", "+5", 5), ("integer", "-5.", -5), ("integer", "7.000", 7),
-        ("integer", "9" * 18, 10**18 - 1), ("integer", "1" * 19, None), ("integer", "1.5", None), ("integer", "1e3", None),
+        ("integer", "9" * 18, 10**18 - 1), ("integer", "1" * 19, None), ("integer", "1.5", None),
+        ("integer", "1e3", None),
         ("integer", "1_000", None), ("integer", "٣", None), ("integer", "", None), ("integer", "-", None),
         ("number", ".5", 0.5), ("number", "5.", 5.0), ("number", "-1e-3", -0.001), ("number", "1E+05", 1e5),
         ("number", "1e400", None), ("number", "nan", None), ("number", "inf", None), ("number", "-Infinity", None),
@@ -84,7 +87,8 @@ def is_accepted(column: Column) -> bool:
         ("date", "2012-02-29", date(2012, 2, 29)), ("date", "2013-02-29", None), ("date", "2012-11-31", None),
         ("date", "2012-2-9 23:59:59", date(2012, 2, 9)), ("date", "31/11/2012", None), ("date", "12-01-01", None),
         ("date", "20120101", None), ("date", "0001-01-01", date(1, 1, 1)),
-        ("timestamp", "2012-02-29T12:34", datetime(2012, 2, 29, 12, 34)), ("timestamp", "2012-02-29", datetime(2012, 2, 29)),
+        ("timestamp", "2012-02-29T12:34", datetime(2012, 2, 29, 12, 34)),
+        ("timestamp", "2012-02-29", datetime(2012, 2, 29)),
         ("timestamp", "2012-02-29 24:00", None), ("timestamp", "2012-02-29 12:34:60", None),
         ("timestamp", "2012-02-29 12:34:56.5", datetime(2012, 2, 29, 12, 34, 56, 500000)),
         ("timestamp", "2012-02-29 12:34:56.1234567", None), ("timestamp", "2012-02-29T12:34:56Z", None),
@@ -98,10 +102,13 @@ def test_text_becomes_the_type_or_breaks_it(kind, text, value):
 @pytest.mark.parametrize(
     ("form", "text", "value"),
     [
-        ("%m/%d/%y %H:%M", "1/2/13 3:04", datetime(2013, 1, 2, 3, 4)), ("%m/%d/%y %H:%M", "1/2/68 0:00", datetime(2068, 1, 2)),
-        ("%m/%d/%y %H:%M", "1/2/69 0:00", datetime(1969, 1, 2)), ("%m/%d/%y %H:%M", "1/2/99 0:00", datetime(1999, 1, 2)),
+        ("%m/%d/%y %H:%M", "1/2/13 3:04", datetime(2013, 1, 2, 3, 4)),
+        ("%m/%d/%y %H:%M", "1/2/68 0:00", datetime(2068, 1, 2)),
+        ("%m/%d/%y %H:%M", "1/2/69 0:00", datetime(1969, 1, 2)),
+        ("%m/%d/%y %H:%M", "1/2/99 0:00", datetime(1999, 1, 2)),
         ("%m/%d/%y %H:%M", "1/2/00 0:00", datetime(2000, 1, 2)), ("%m/%d/%y %H:%M", "1/2/13 24:00", None),
-        ("%d-%m-%Y", "29-02-2013", None), ("%d-%m-%Y", "29-02-2000", datetime(2000, 2, 29)), ("%d-%m-%Y", "29-02-1900", None),
+        ("%d-%m-%Y", "29-02-2013", None), ("%d-%m-%Y", "29-02-2000", datetime(2000, 2, 29)),
+        ("%d-%m-%Y", "29-02-1900", None),
         ("%b %d %Y", "FEB 3 2012", datetime(2012, 2, 3)), ("%b %d %Y", "Foo 3 2012", None),
         ("%Y-%m-%d %I:%M %p", "2012-01-02 12:05 AM", datetime(2012, 1, 2, 0, 5)),
         ("%Y-%m-%d %I:%M %p", "2012-01-02 12:05 pm", datetime(2012, 1, 2, 12, 5)),
@@ -116,19 +123,23 @@ def test_own_formats_come_before_iso():
     assert parse(Column("date", formats=["%Y-%d-%m"]), "2012-03-04", frozenset()) == (date(2012, 4, 3), None)
 
 
-def test_literal_characters_of_a_format_stand_for_themselves():
-    assert format_pattern("%d.%m (%Y)") == r"[0-9]{1,2}\.[0-9]{1,2}\ \([0-9]{4}\)"
+@pytest.mark.parametrize(("text", "fits"), [("3.4 (2012)", True), ("3x4 (2012)", False), ("3.4 2012", False)])
+def test_literal_characters_of_a_format_stand_for_themselves(text, fits):
+    assert bool(re.fullmatch(format_pattern("%d.%m (%Y)"), text)) == fits
 
 
 @pytest.mark.parametrize(
     ("column", "text", "rule"),
     [
-        (Column("integer", nullable=False), None, "required"), (Column("integer", nullable=False), " \t\v", "required"),
-        (Column("integer"), None, None), (Column("integer", nullable=False), "NA", "required"), (Column("integer"), "NA", None),
+        (Column("integer", nullable=False), None, "required"),
+        (Column("integer", nullable=False), " \t\v", "required"),
+        (Column("integer"), None, None), (Column("integer", nullable=False), "NA", "required"),
+        (Column("integer"), "NA", None),
         (Column("integer"), " ? ", None), (Column("integer"), "na", "type"),
         (Column("integer", min=3), "2", "min"), (Column("integer", min=3), "3", None),
         (Column("number", max=0.1), "0.1", None), (Column("number", max=0.1), "0.10000000000000002", "max"),
-        (Column("date", min="2012-01-01"), "2011-12-31", "min"), (Column("date", min="2012-01-01"), "2012-01-01", None),
+        (Column("date", min="2012-01-01"), "2011-12-31", "min"),
+        (Column("date", min="2012-01-01"), "2012-01-01", None),
         (Column("timestamp", max="2012-01-01 12:00:00"), "2012-01-01 12:00:01", "max"),
         (Column("category", values=["a", "it's"]), "it's", None), (Column("category", values=["a"]), "A", "values"),
         (Column("integer", values=["1"]), "01", "values"),
@@ -149,7 +160,8 @@ def test_first_broken_rule_is_named(column, text, rule):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, None), (math.nan, None), (np.float64("nan"), None), (True, "true"), (False, "false"), (np.bool_(True), "true"),
+        (None, None), (math.nan, None), (np.float64("nan"), None), (True, "true"), (False, "false"),
+        (np.bool_(True), "true"),
         (5, "5"), (5.0, "5"), (-0.5, "-0.5"), (1e22, "1e+22"), (np.int64(5), "5"), (np.float64(5.0), "5"),
         (np.float64(0.1), "0.1"), (np.float32(0.5), "0.5"), (np.str_("a"), "a"), ("5.0", "5.0"), ("", ""),
         (date(2012, 1, 2), "2012-01-02"), (datetime(2012, 1, 2, 3, 4, 5, 6), "2012-01-02 03:04:05.000006"),
@@ -183,7 +195,10 @@ def test_absent_column_counts_as_missing_and_unasked_one_is_not_checked():
 
 
 def test_contract_survives_json():
-    columns = {"a": Column("date", "time", False, "2012-01-01", formats=["%Y"]), "y": Column("category", "target", values=["n", "p"])}
+    columns = {
+        "a": Column("date", "time", False, "2012-01-01", formats=["%Y"]),
+        "y": Column("category", "target", values=["n", "p"]),
+    }
     contract = Contract("t", "binary", "n", columns, ["NA"])
     assert Contract.from_json(contract.to_json()) == contract
     assert (contract.target, contract.classes, contract.inputs) == ("y", ["p", "n"], ["a"])
@@ -191,18 +206,29 @@ def test_contract_survives_json():
 
 # Texts: hand-picked, random, from the type's own shape, and with one character changed.
 ODD = [
-    "", " ", "\t\v\f\r\n", "NA", " NA ", "na", "?", "it's unknown", "padded", " padded ", "nan", "inf", "-inf", "1e400", "-1e400",
+    "", " ", "\t\v\f\r\n", "NA", " NA ", "na", "?", "it's unknown", "padded", " padded ", "nan", "inf", "-inf",
+    "1e400", "-1e400",
     "1e-400", "00012", "+5", "5.", ".5", ".", "1_000", "1,000", "0x1F", "١٢", "１２", "1" * 18, "1" * 19, "9" * 400,
-    "0." + "9" * 400, "1" * 350 + "e-100", "2.4703282292062327e-324", "2.4703282292062328e-324", "9007199254740993", "-0", "-0.0",
-    "1.7976931348623158e308", "1.7976931348623159e308", "5\u00a0", "\u30005", "5\u0085", "5\x1f", "5\x00", "1\n2", "a'b", '"', "''",
-    "TRUE", "İ", "ſ", "\u212a", "e\u0301", "é", "😀 x", "29 Feb", "2/29/12 0:00", "2/29/13 0:00", "31/11", "31-11-2012", "24:00",
-    "1/1/68 0:00", "1/1/69 23:59", "12/31/99 24:00", "1/1/00 00:60", "01-01-0001", "31-12-9999", "Feb 29 2012", "Sept 1 2012",
-    "May 1, 2012", "2012-01-01 12:00 AM", "2012-01-01 00:00 PM", "2012-01-01 12:00:60", "2012-01-01 24:00:00", "2012-13-01",
-    "2012-01-01  00:00", "2012-01-01t00:00", "2012-01-01T00:00:00.000001", "2012-01-01 00:00:00.1234567", "2012-01-01Z",
+    "0." + "9" * 400, "1" * 350 + "e-100", "2.4703282292062327e-324", "2.4703282292062328e-324",
+    "9007199254740993", "-0", "-0.0",
+    "1.7976931348623158e308", "1.7976931348623159e308", "5\u00a0", "\u30005", "5\u0085", "5\x1f", "5\x00", "1\n2",
+    "a'b", '"', "''",
+    "TRUE", "İ", "ſ", "\u212a", "e\u0301", "é", "😀 x", "29 Feb", "2/29/12 0:00", "2/29/13 0:00", "31/11",
+    "31-11-2012", "24:00",
+    "1/1/68 0:00", "1/1/69 23:59", "12/31/99 24:00", "1/1/00 00:60", "01-01-0001", "31-12-9999", "Feb 29 2012",
+    "Sept 1 2012",
+    "May 1, 2012", "2012-01-01 12:00 AM", "2012-01-01 00:00 PM", "2012-01-01 12:00:60", "2012-01-01 24:00:00",
+    "2012-13-01",
+    "2012-01-01  00:00", "2012-01-01t00:00", "2012-01-01T00:00:00.000001", "2012-01-01 00:00:00.1234567",
+    "2012-01-01Z",
     "10000-01-01", "20120229", "20130229", "13/2012", "12/2012",
 ]  # fmt: skip
 LETTERS = st.characters(exclude_categories=["Cs"])
-RANDOM = st.text(LETTERS, max_size=12) | st.text("0123456789.+-eE_ ", max_size=30) | st.text("0123456789/-: TAPMapm.", max_size=20)
+RANDOM = (
+    st.text(LETTERS, max_size=12)
+    | st.text("0123456789.+-eE_ ", max_size=30)
+    | st.text("0123456789/-: TAPMapm.", max_size=20)
+)
 NUMBERS = (
     st.floats().map(repr) | st.integers().map(str) | st.decimals(allow_nan=False).map(str)
     | st.from_regex(r"[+-]?[0-9]{0,25}\.?[0-9]{0,25}([eE][+-]?[0-9]{0,4})?", fullmatch=True)
@@ -210,7 +236,9 @@ NUMBERS = (
 
 
 def moments(forms: list[str]) -> st.SearchStrategy[str]:
-    written = st.tuples(st.datetimes(datetime(1000, 1, 1)), st.sampled_from(forms)).map(lambda pair: pair[0].strftime(pair[1]))
+    written = st.tuples(st.datetimes(datetime(1000, 1, 1)), st.sampled_from(forms)).map(
+        lambda pair: pair[0].strftime(pair[1])
+    )
     return written | st.sampled_from(forms).flatmap(lambda form: st.from_regex(format_pattern(form), fullmatch=True))
 
 
@@ -218,7 +246,11 @@ def moments(forms: list[str]) -> st.SearchStrategy[str]:
 def changed(draw, texts: st.SearchStrategy[str]) -> str:
     text = draw(texts)
     place = draw(st.integers(0, len(text)))
-    return text[:place] + draw(st.text(LETTERS, max_size=1) | st.sampled_from(list("0 '9\t-"))) + text[place + draw(st.integers(0, 1)) :]
+    return (
+        text[:place]
+        + draw(st.text(LETTERS, max_size=1) | st.sampled_from(list("0 '9\t-")))
+        + text[place + draw(st.integers(0, 1)) :]
+    )
 
 
 @st.composite
@@ -237,7 +269,9 @@ def cases(draw, kind: str) -> tuple[Column, list[str], list[str]]:
     elif kind == "boolean":
         near = st.sampled_from(["true", "T", "Yes", "1", "false", "f", "NO", "0", "yes ", "tru", "on"])
     else:
-        fields["pattern"] = draw(st.sampled_from([None, "[a-z]+", "(a|ab)(c|bcd)?", "[^0-9]*", ".{2,4}", "'.*'|\\?", "a.b"]))
+        fields["pattern"] = draw(
+            st.sampled_from([None, "[a-z]+", "(a|ab)(c|bcd)?", "[^0-9]*", ".{2,4}", "'.*'|\\?", "a.b"])
+        )
         near = RANDOM if fields["pattern"] is None else st.from_regex(fields["pattern"], fullmatch=True)
     fields |= {"min": draw(limits), "max": draw(limits)}
     texts = draw(st.lists(near | changed(near) | RANDOM | st.sampled_from(ODD), min_size=1, max_size=25, unique=True))
@@ -261,8 +295,8 @@ def test_row_and_table_agree_on_any_text(kind):
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", ["date", "timestamp"])
 def test_row_and_table_agree_on_every_shape_of_a_format(form, kind):
-    @settings(PARITY, max_examples=15)
-    @given(st.lists(moments([form]) | changed(moments([form])), min_size=40, max_size=60, unique=True))
+    @settings(PARITY, max_examples=5)
+    @given(st.lists(moments([form]) | changed(moments([form])), min_size=20, max_size=40, unique=True))
     def agree(texts):
         assert differences(Column(kind, formats=[form]), texts, []) == []
 
@@ -275,17 +309,22 @@ def test_row_and_table_agree_on_every_shape_of_a_format(form, kind):
     [
         (Column("date"), ["0000-01-01"]), (Column("timestamp", formats=["%d-%m-%Y"]), ["1-1-0000"]),
         (Column("date", formats=["%Y%m%d"]), ["2012229", "121231"]), (Column("date", formats=["%y%m%d"]), ["2012"]),
-        (Column("timestamp", formats=["%I:%M"]), ["12:30"]), (Column("timestamp", formats=["%H:%M %p"]), ["1:30 PM", "13:30 PM"]),
+        (Column("timestamp", formats=["%I:%M"]), ["12:30"]),
+        (Column("timestamp", formats=["%H:%M %p"]), ["1:30 PM", "13:30 PM"]),
         (Column("date", formats=["%Y %Y"]), ["2012 2013"]), (Column("date", formats=[""]), [" "]),
         (Column("integer", min=1e18), ["9" * 18]), (Column("number", min=2**53 + 1), [str(2**53)]),
-        (Column("number", max=math.inf), ["0"]), (Column("number", min=math.nan), ["0"]), (Column("integer", max=10**45), ["9" * 18]),
-        (Column("timestamp", min="20120101"), ["2012-01-02"]), (Column("timestamp", min="2012-01-01T05"), ["2012-01-02"]),
-        (Column("timestamp", min="2012-01-01T00:00Z"), ["2012-01-02"]), (Column("date", min="2012-W01-1"), ["2012-01-02"]),
+        (Column("number", max=math.inf), ["0"]), (Column("number", min=math.nan), ["0"]),
+        (Column("integer", max=10**45), ["9" * 18]),
+        (Column("timestamp", min="20120101"), ["2012-01-02"]),
+        (Column("timestamp", min="2012-01-01T05"), ["2012-01-02"]),
+        (Column("timestamp", min="2012-01-01T00:00Z"), ["2012-01-02"]),
+        (Column("date", min="2012-W01-1"), ["2012-01-02"]),
         (Column("category", values=[]), ["a"]), (Column("text", pattern=r"\d+"), ["12", "٣"]),
         (Column("text", pattern=r"\w+"), ["a_b", "é"]), (Column("text", pattern=r"\S+"), ["a", "a\u00a0b"]),
         (Column("text", pattern=r"a\sb"), ["a b", "a\vb"]), (Column("text", pattern=r"\bé\b"), ["é"]),
         (Column("text", pattern="a{,3}"), ["aa", "a{,3}"]), (Column("text", pattern="[[:alpha:]]"), ["a", ":]"]),
-        (Column("text", pattern="(?i)k|é"), ["K", "\u212a", "É"]), (Column("text", pattern="a.b"), ["a\nb", "a\u2028b", "a😀b"]),
+        (Column("text", pattern="(?i)k|é"), ["K", "\u212a", "É"]),
+        (Column("text", pattern="a.b"), ["a\nb", "a\u2028b", "a😀b"]),
     ],
     ids=lambda value: None if isinstance(value, list) else " ".join(
         f"{key}={part}" for key in ("type", "min", "max", "values", "pattern", "formats")

@@ -135,7 +135,17 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "estimator that does not exist": (
         "train",
         replace(MODEL, "lightgbm.LGBMClassifier", "lightgbm.LGBMClasifier"),
-        ["conf/model: lightgbm.LGBMClasifier cannot be made"],
+        ["conf/model/boosting.yaml: lightgbm.LGBMClasifier cannot be made", "LGBMClasifier"],
+    ),
+    "argument that LightGBM would ignore": (
+        "train",
+        replace(MODEL, "num_leaves: 15", "num_leafs: 15"),
+        ["conf/model/boosting.yaml is not valid", "estimator.num_leafs: unknown key; did you mean 'num_leaf"],
+    ),
+    "argument that scikit-learn does not know": (
+        "train",
+        lambda folder: (replace(MODEL, "lightgbm.LGBMClassifier", "sklearn.ensemble.RandomForestClassifier")(folder)),
+        ["conf/model/boosting.yaml: sklearn.ensemble.RandomForestClassifier cannot be made", "learning_rate"],
     ),
     "estimator that refuses its arguments": (
         "train",

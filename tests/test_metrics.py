@@ -12,6 +12,7 @@ from sklearn.calibration import calibration_curve
 from stages.evaluate import compare, difference, interval, resample
 from stages.shared import plots
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, best_f1_threshold, compute, mean_loss
+from stages.shared.rows import Rows
 
 N = 200
 RANDOM = np.random.default_rng(3)
@@ -84,7 +85,9 @@ def test_resamples_are_measured_alike_in_chunks(monkeypatch):
     whole = compute("binary", *TABLES["binary"], THRESHOLD, W)
     monkeypatch.setattr("stages.shared.metrics.CHUNK_CELLS", 3 * N)
     parts = compute("binary", *TABLES["binary"], THRESHOLD, W)
-    assert {name: values.tolist() for name, values in parts.items()} == {name: values.tolist() for name, values in whole.items()}
+    assert {name: values.tolist() for name, values in parts.items()} == {
+        name: values.tolist() for name, values in whole.items()
+    }
 
 
 def test_nothing_called_positive_gives_zero_not_an_error():
@@ -101,6 +104,7 @@ def test_mean_loss_is_the_log_loss_or_the_root_mean_squared_error(task):
 
 def brute_force(y, score):
     """The best threshold by trying every score, with exact fractions; the higher of equals."""
+
     def f1(threshold):
         called = score >= threshold
         return Fraction(int(2 * (called & (y == 1)).sum()), int(called.sum() + (y == 1).sum()))
@@ -125,7 +129,9 @@ def test_threshold_without_positives_is_one_half(y):
 def test_roc_is_scikit_learns():
     y, scores = TABLES["binary"]
     false_positive, true_positive, _ = sk.roc_curve(y, scores[:, 0], drop_intermediate=False)
-    np.testing.assert_allclose(plots.roc(y == 1, scores[:, 0]), np.column_stack([false_positive, true_positive]), rtol=1e-12)
+    np.testing.assert_allclose(
+        plots.roc(y == 1, scores[:, 0]), np.column_stack([false_positive, true_positive]), rtol=1e-12
+    )
 
 
 def test_precision_recall_is_scikit_learns():
@@ -156,8 +162,10 @@ def test_interval_is_of_the_resamples_and_the_value_of_the_sample():
 @pytest.mark.parametrize(
     ("name", "resamples", "verdict"),
     [
-        ("roc_auc", [0.1, 0.2, 0.3], "better"), ("roc_auc", [-0.3, -0.2, -0.1], "worse"), ("roc_auc", [-0.1, 0, 0.1], "cannot tell"),
-        ("log_loss", [0.1, 0.2, 0.3], "worse"), ("log_loss", [-0.3, -0.2, -0.1], "better"), ("rmse", [0.0, 0.0, 0.0], "cannot tell"),
+        ("roc_auc", [0.1, 0.2, 0.3], "better"), ("roc_auc", [-0.3, -0.2, -0.1], "worse"),
+        ("roc_auc", [-0.1, 0, 0.1], "cannot tell"),
+        ("log_loss", [0.1, 0.2, 0.3], "worse"), ("log_loss", [-0.3, -0.2, -0.1], "better"),
+        ("rmse", [0.0, 0.0, 0.0], "cannot tell"),
         ("r2", [0.0, 0.0, 1.0], "cannot tell"),
     ],
 )  # fmt: skip
@@ -174,25 +182,33 @@ def test_models_are_compared_resample_by_resample():
     assert (found["metrics"]["mae"]["value"], found["linear"]["mae"]["value"]) == (-9.0, -8.0)
 
 
+def drawn(n_rows: int, n_resamples: int, seed: int, **extra) -> np.ndarray:
+    place = np.arange(n_rows)
+    return resample(
+        Rows(**{"X": place[:, None], "y": place, "number": place, "weight": None, "group": None} | extra),
+        n_resamples,
+        seed,
+    )
+
+
 def test_resample_draws_as_many_rows_as_there_are():
-    drawn = resample({"_row": np.arange(50)}, 30, seed=1)
-    assert drawn.shape == (31, 50)
-    assert drawn[0].tolist() == [1] * 50
-    assert drawn.sum(1).tolist() == [50] * 31
-    assert len({tuple(row) for row in drawn.tolist()}) == 31
+    counts = drawn(50, 30, seed=1)
+    assert counts.shape == (31, 50)
+    assert counts[0].tolist() == [1] * 50
+    assert counts.sum(1).tolist() == [50] * 31
+    assert len({tuple(row) for row in counts.tolist()}) == 31
 
 
 def test_resample_draws_whole_groups():
-    groups = np.array(["b", "a", "b", "c", "a", "b"], dtype=object)
-    drawn = resample({"_row": np.arange(6), "_group": groups}, 100, seed=1)
+    counts = drawn(6, 100, seed=1, group=np.array(["b", "a", "b", "c", "a", "b"], dtype=object))
     for rows in ([0, 2, 5], [1, 4]):
-        assert (drawn[:, rows] == drawn[:, rows[:1]]).all()
-    assert (drawn[:, [0, 1, 3]].sum(1) == 3).all()
-    assert drawn[:, 0].max() > 1
+        assert (counts[:, rows] == counts[:, rows[:1]]).all()
+    assert (counts[:, [0, 1, 3]].sum(1) == 3).all()
+    assert counts[:, 0].max() > 1
 
 
 def test_resample_multiplies_by_the_weight_and_repeats_by_seed():
-    arrays = {"_row": np.arange(4), "_weight": np.array([0.5, 1.0, 2.0, 0.0])}
-    plain = resample({"_row": arrays["_row"]}, 10, seed=2)
-    assert (resample(arrays, 10, seed=2) == plain * arrays["_weight"]).all()
-    assert (resample({"_row": arrays["_row"]}, 10, seed=3) != plain).any()
+    weight = np.array([0.5, 1.0, 2.0, 0.0])
+    plain = drawn(4, 10, seed=2)
+    assert (drawn(4, 10, seed=2, weight=weight) == plain * weight).all()
+    assert (drawn(4, 10, seed=3) != plain).any()

@@ -77,7 +77,8 @@ def write_quarantine(connection: duckdb.DuckDBPyConnection, source: Source, colu
     packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in columns)
     copy_to_parquet(
         connection,
-        f"""SELECT {literal(source.path)} AS source, {line_sql(source, "violations._row")} AS line, "column", rule, value, record
+        f"""SELECT {literal(source.path)} AS source, {line_sql(source, "violations._row")} AS line,
+                   "column", rule, value, record
             FROM violations JOIN (SELECT _row, to_json(struct_pack({packed}))::VARCHAR AS record FROM raw) USING (_row)
             UNION ALL
             SELECT {literal(source.path)}, {line_sql(source, "rejects._row")}, NULL, rule, NULL, value FROM rejects

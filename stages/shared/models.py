@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stages.runtime.dense import Dense
 from stages.runtime.plan import Feature
 from stages.runtime.predictor import TRUSTED
-from stages.shared.errors import InputError
+from stages.shared.errors import InputError, did_you_mean
 from stages.shared.files import write_json
 
 if TYPE_CHECKING:
@@ -23,22 +23,42 @@ LINEAR = ("LogisticRegression", "LinearRegression", "Ridge", "Lasso", "ElasticNe
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip file can hold
 
 
-def make_estimator(arguments: dict[str, Any], seed: int) -> Any:
-    """Return the estimator that `_target_` names, with its arguments; `random_state` is the seed unless given."""
+def make_estimator(arguments: dict[str, Any], seed: int, where: str) -> Any:
+    """Return the estimator that `_target_` names, with its arguments; `random_state` is the seed unless given.
+
+    Raises InputError, naming the file `where`, for a class that is not there or refuses an argument.
+    """
     from hydra.errors import HydraException
     from hydra.utils import instantiate
 
     target = arguments.get("_target_")
+    if target is None:
+        raise InputError(f"{where}: no _target_ in estimator, classifier or regressor for this task")
     try:
         estimator = instantiate(arguments)
     except (HydraException, ImportError, OSError) as error:
-        cause = error.__cause__ or error
-        raise InputError(f"conf/model: {target} cannot be made: {str(cause).splitlines()[0]}") from None
+        cause = " ".join(line.strip() for line in str(error).splitlines() if not line.startswith("full_key"))
+        raise InputError(f"{where}: {target} cannot be made: {cause}") from None
     if not hasattr(estimator, "fit"):
-        raise InputError(f"conf/model: {target} is not an estimator: it has no fit")
-    seeds = [name for name in estimator.get_params() if name == "random_state" or name.endswith("__random_state")]
-    estimator.set_params(**{name: seed for name in seeds if estimator.get_params()[name] is None})
-    return estimator
+        raise InputError(f"{where}: {target} is not an estimator: it has no fit")
+    if target.startswith("lightgbm."):
+        check_lightgbm_names(arguments, where)
+    parameters = estimator.get_params()
+    seeds = [name for name in parameters if name == "random_state" or name.endswith("__random_state")]
+    return estimator.set_params(**{name: seed for name in seeds if parameters[name] is None})
+
+
+def check_lightgbm_names(arguments: dict[str, Any], where: str) -> None:
+    """Raise InputError for arguments that LightGBM does not know: its constructors take any name in silence."""
+    from lightgbm import LGBMModel
+    from lightgbm.basic import _ConfigAliases
+
+    aliases = _ConfigAliases._get_all_param_aliases()
+    known = {*LGBMModel().get_params(), *aliases, *(alias for names in aliases.values() for alias in names)}
+    unknown = [name for name in arguments if name not in known and not name.startswith("_")]
+    if unknown:
+        faults = [f"estimator.{name}: unknown key{did_you_mean(name, known)}" for name in unknown]
+        raise InputError(f"{where} is not valid for {arguments['_target_']}", faults)
 
 
 def fit_dense(features: list[Feature], X: np.ndarray[Any, Any]) -> Dense:
