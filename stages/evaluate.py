@@ -19,7 +19,7 @@ from stages.runtime.contract import Contract
 from stages.runtime.predictor import Model
 from stages.shared import plots
 from stages.shared.config import compose
-from stages.shared.errors import run
+from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.pictures import draw
@@ -45,6 +45,7 @@ def main() -> None:
     conf, _, seed = compose("evaluation", EvaluationConf)
     contract = Contract.from_json(read_json(CONTRACT))
     rows = read_rows("test", contract)
+    check_classes(rows, contract)
     model, linear = Model(MODEL), Model(MODEL / "baseline")
     scores = model.score_matrix(rows.X)
     threshold = model.meta["threshold"]
@@ -67,6 +68,13 @@ def main() -> None:
             plots.write_table(reports / "plots" / f"{name}.csv", table)
         draw(reports, tables)
     print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
+
+
+def check_classes(rows: Rows, contract: Contract) -> None:
+    """Raise InputError where test rows of one class only leave nothing to measure."""
+    if contract.classes and len(np.unique(rows.y)) < 2:
+        only = contract.classes[rows.y[0]]
+        raise InputError(f"{contract.target}: all {len(rows.y)} test rows are of class {only!r} (split)")
 
 
 def verdict(name: str, compared: dict[str, Any]) -> str:
@@ -107,10 +115,15 @@ def compare(measured: dict[str, dict[str, Array]], confidence: float) -> dict[st
 
 
 def interval(values: Array, confidence: float) -> dict[str, Any]:
-    """Return the sample's value and the percentile interval of the resamples, to 6 decimals."""
+    """Return the sample's value and the percentile interval of the resamples, to 6 decimals.
+
+    Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`.
+    """
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values[1:], [tail, 1 - tail])
-    return {"value": round(float(values[0]), 6), "low": round(float(low), 6), "high": round(float(high), 6)}
+    low, high = np.nanquantile(values[1:], [tail, 1 - tail])
+    row = {"value": round(float(values[0]), 6), "low": round(float(low), 6), "high": round(float(high), 6)}
+    undefined = int(np.isnan(values[1:]).sum())
+    return {**row, "undefined": undefined} if undefined else row
 
 
 def difference(name: str, values: Array, confidence: float) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def make_contract(name: str, conf: DataConf) -> Contract:
     """Return the contract of a configuration, its values as texts. Raises InputError with all that is wrong in it."""
     columns = {}
     for key, column in conf.columns.items():
-        values = None if column.values is None else [as_text(value) for value in column.values]
-        required = column.role in ("target", "time") or not column.nullable
+        values = None if column.values is None else [as_text(value) or "" for value in column.values]
+        required = column.role in ("target", "time", "group") or not column.nullable
         columns[key] = dataclasses.replace(column, values=values, nullable=not required)
     contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing)
     faults = contract_faults(contract) + split_faults(contract, conf.split)

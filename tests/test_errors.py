@@ -144,7 +144,7 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     ),
     "argument that scikit-learn does not know": (
         "train",
-        lambda folder: (replace(MODEL, "lightgbm.LGBMClassifier", "sklearn.ensemble.RandomForestClassifier")(folder)),
+        lambda folder: replace(MODEL, "lightgbm.LGBMClassifier", "sklearn.ensemble.RandomForestClassifier")(folder),
         ["conf/model/boosting.yaml: sklearn.ensemble.RandomForestClassifier cannot be made", "learning_rate"],
     ),
     "estimator that refuses its arguments": (

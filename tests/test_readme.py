@@ -14,7 +14,11 @@ README = (ROOT / "README.md").read_text()
 MAP = re.search(r"## Map\n\n```\n(.*?)```", README, re.DOTALL)
 assert MAP is not None
 TRACKED = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
 ).stdout.split()
 
 

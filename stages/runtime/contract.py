@@ -16,6 +16,7 @@ from typing import Any, Literal
 Type = Literal["integer", "number", "boolean", "category", "text", "date", "timestamp"]
 Role = Literal["feature", "target", "key", "id", "group", "time", "weight", "drop"]
 
+MOMENTS = ("date", "timestamp")
 SPACE = " \t\n\r\f\v"  # stripped from both ends of every value; ASCII only, so that all engines agree
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 INTEGER = r"[+-]?[0-9]{1,18}(\.0*)?"
@@ -29,7 +30,8 @@ ISO_FORMATS = {
     ],
 }  # fmt: skip
 DIRECTIVES = {
-    "%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%H": "[0-9]{1,2}",
+    "%Y": "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})",  # 1 to 9999; engines differ on the year 0
+    "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%H": "[0-9]{1,2}",
     "%I": "[0-9]{1,2}", "%M": "[0-9]{1,2}", "%S": "[0-9]{1,2}", "%f": "[0-9]{1,6}", "%p": "[AaPp][Mm]",
     "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}",
 }  # fmt: skip
@@ -128,7 +130,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _float_text(value: float) -> str:
-    text = repr(value)
+    text = repr(float(value))  # a NumPy float is a float, but says so in its own repr
     return text.removesuffix(".0")
 
 
@@ -142,7 +144,7 @@ def parse(column: Column, text: str | None, missing: frozenset[str]) -> tuple[An
         return None, "type"
     if column.values is not None and stripped not in column.values:
         return None, "values"
-    if column.pattern is not None and not re.fullmatch(column.pattern, stripped):
+    if column.pattern is not None and not re.fullmatch(column.pattern, stripped, re.ASCII):
         return None, "pattern"
     if column.min is not None and value < bound(column, column.min):
         return None, "min"
@@ -157,7 +159,7 @@ def bound(column: Column, limit: float | str) -> Any:
         return date.fromisoformat(str(limit))
     if column.type == "timestamp":
         return datetime.fromisoformat(str(limit))
-    return limit
+    return float(limit) if column.type == "number" else limit
 
 
 def _typed(column: Column, text: str) -> Any:
@@ -187,9 +189,13 @@ def _moment(column: Column, text: str) -> date | datetime | None:
 
 
 def format_pattern(form: str) -> str:
-    """Return the regular expression of a date format: the shape that every engine is asked to accept."""
+    """Return the regular expression of a date format: the shape that every engine is asked to accept.
+
+    Directives with nothing between them have full width, or engines would divide the digits differently.
+    """
     parts = re.split(r"(%[A-Za-z])", form)
-    return "".join(DIRECTIVES.get(part, "") if part.startswith("%") else re.escape(part) for part in parts)
+    pattern = "".join(DIRECTIVES.get(part, "") if part.startswith("%") else re.escape(part) for part in parts)
+    return re.sub(r"\{1,([0-9])\}", r"{\1}", pattern) if re.search("%[A-Za-z]%[A-Za-z]", form) else pattern
 
 
 def check_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .contract import BOOLEAN, INTEGER, ISO_FORMATS, NUMBER, SPACE, Column, format_pattern
+from .contract import BOOLEAN, INTEGER, ISO_FORMATS, MOMENTS, NUMBER, SPACE, Column, bound, format_pattern
 
 SQL_TYPES = {
     "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "category": "VARCHAR", "text": "VARCHAR",
@@ -51,7 +51,7 @@ def rule_sql(column: Column, text: str, value: str) -> str:
     arms = [] if column.nullable else [f"WHEN {text} IS NULL THEN 'required'"]
     arms += [f"WHEN {text} IS NULL THEN NULL", f"WHEN {value} IS NULL THEN 'type'"]
     if column.values is not None:
-        arms.append(f"WHEN {text} NOT IN ({', '.join(map(literal, column.values)) or 'NULL'}) THEN 'values'")
+        arms.append(f"WHEN {text} NOT IN ({', '.join(map(literal, column.values))}) THEN 'values'")
     if column.pattern is not None:
         arms.append(f"WHEN NOT {_matches(text, column.pattern)} THEN 'pattern'")
     for rule, sign, limit in (("min", "<", column.min), ("max", ">", column.max)):
@@ -61,9 +61,12 @@ def rule_sql(column: Column, text: str, value: str) -> str:
 
 
 def _limit(column: Column, limit: float | str) -> str:
-    if column.type in ("date", "timestamp"):
-        return f"{SQL_TYPES[column.type]} {literal(str(limit))}"
-    return repr(limit)
+    value = bound(column, limit)
+    return (
+        f"{SQL_TYPES[column.type]} {literal(str(value))}"
+        if column.type in MOMENTS
+        else f"{value!r}::{SQL_TYPES[column.type]}"
+    )
 
 
 def _matches(text: str, pattern: str) -> str:

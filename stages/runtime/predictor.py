@@ -20,6 +20,7 @@ from .plan import compile_row
 if TYPE_CHECKING:
     import numpy as np
 
+FLOAT32_MAX = 3.4028234663852886e38
 # What a stored estimator may consist of besides skops's own list. Extend it in the code that loads, never in a bundle.
 TRUSTED = [
     "sklearn.tree._tree.Tree",
@@ -103,6 +104,9 @@ class Model:
         return [power / total for power in powers]
 
     def _estimate(self, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        X = np.clip(X, -FLOAT32_MAX, FLOAT32_MAX)  # scikit-learn's trees refuse what float32 cannot hold
         if self.meta["task"] == "regression":
             return self.estimator.predict(X).astype(float).reshape(-1, 1)  # type: ignore[no-any-return]
         scores = self.estimator.predict_proba(X).astype(float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import types
 import typing
@@ -57,8 +58,13 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
             return typing.cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
+        file = os.path.relpath(mark.name) if mark and Path(mark.name).is_file() else path
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not valid YAML: {error.problem}") from None
+        raise InputError(f"{file}{where}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not UTF-8 text: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise InputError(f"{path}: should hold a mapping: {error}") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{path} with {' '.join(overrides)}: {str(error).splitlines()[0]}") from None
 

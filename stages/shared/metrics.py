@@ -76,7 +76,7 @@ def _binary(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Ar
 
 
 def _ranking(actual: Array, score: Array, W: Array) -> tuple[Array, Array]:
-    """Return ROC AUC and average precision; rows of equal score count as one step."""
+    """Return ROC AUC and average precision, NaN without rows of both kinds; rows of equal score count as one step."""
     order = np.argsort(-score, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(score[order]) != 0))
     sorted_weights = W[:, order]
@@ -87,7 +87,10 @@ def _ranking(actual: Array, score: Array, W: Array) -> tuple[Array, Array]:
     negatives = everyone - positives
     below = (hits - positives / 2) * negatives  # pairs where the positive stands above, ties half
     precision = _ratio(hits, called)
-    return _ratio(below.sum(1), n_positive * n_negative), _ratio((precision * positives).sum(1), n_positive)
+    is_defined = (n_positive > 0) & (n_negative > 0)
+    roc_auc = _ratio(below.sum(1), n_positive * n_negative)
+    average_precision = _ratio((precision * positives).sum(1), n_positive)
+    return np.where(is_defined, roc_auc, np.nan), np.where(is_defined, average_precision, np.nan)
 
 
 def _multiclass(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
@@ -109,7 +112,8 @@ def _regression(y: Array, scores: Array, threshold: float, W: Array) -> dict[str
     error = y - scores[:, 0]
     n = W.sum(1)
     squares = _sum(W, error**2)
-    spread = _sum(W, y**2) - _sum(W, y) ** 2 / n
+    centred = y - y.mean()  # or the difference of two large sums would lose its digits
+    spread = _sum(W, centred**2) - _sum(W, centred) ** 2 / n
     return {"mae": _sum(W, np.abs(error)) / n, "rmse": np.sqrt(squares / n), "r2": 1 - _ratio(squares, spread)}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import date, datetime
 
-from stages.runtime.contract import DIRECTIVES, Column, Contract, bound
+from stages.runtime.contract import DIRECTIVES, MOMENTS, Column, Contract, bound, parse
 from stages.shared.errors import did_you_mean
 
-MOMENTS = ("date", "timestamp")
+LARGEST_INTEGER = 10**18
+ISO_SAMPLE = datetime(2012, 3, 4, 5, 6, 7)
 
 
 def contract_faults(contract: Contract) -> list[str]:
@@ -37,19 +40,49 @@ def _column_faults(name: str, column: Column) -> list[str]:
     if column.formats and column.type not in MOMENTS:
         faults.append(f".formats: only for date and timestamp, not {column.type}")
     for form in column.formats:
-        unknown = [word for word in re.findall(r"%.", form) if word not in DIRECTIVES]
-        faults += [f".formats: {word} in {form!r} is not one of {', '.join(DIRECTIVES)}" for word in unknown]
+        faults += [f".formats: {form!r} {fault}" for fault in _format_faults(form, column)]
+    for rule in ("pattern", "values"):
+        if getattr(column, rule) is not None and column.type not in ("category", "text"):
+            faults.append(f".{rule}: only for category and text, not {column.type}")
+    if column.values is not None and not all(column.values):
+        faults.append(".values: an empty one can never stand in a row; leave the column nullable")
+    if column.values == []:
+        faults.append(".values: should name at least one")
     if column.pattern is not None:
         faults += _pattern_faults(column.pattern)
     return faults + _bound_faults(column)
 
 
+def _format_faults(form: str, column: Column) -> list[str]:
+    """Return why Python and DuckDB would not read a date format alike, or not read it at all."""
+    directives = re.findall(r"%.", form)
+    unknown = [word for word in directives if word not in DIRECTIVES]
+    if unknown:
+        return [f"has {', '.join(unknown)}; known are {', '.join(DIRECTIVES)}"]
+    faults = [] if directives else ["has no directive such as %Y"]
+    if len(set(directives)) < len(directives):
+        faults.append("names a part twice")
+    if ("%I" in directives) != ("%p" in directives) or {"%H", "%p"} <= set(directives):
+        faults.append("should have %I and %p together, or %H")
+    if faults or column.type not in MOMENTS:
+        return faults
+    for text in (f"{ISO_SAMPLE:%Y-%m-%d}", str(ISO_SAMPLE)):
+        value, rule = parse(Column(column.type, formats=[form]), text, frozenset())
+        day = value.date() if isinstance(value, datetime) else value
+        if rule is None and day != date(ISO_SAMPLE.year, ISO_SAMPLE.month, ISO_SAMPLE.day):
+            return [f"would read the ISO date {text!r} as {day}; bring the source to ISO first"]
+    return []
+
+
 def _pattern_faults(pattern: str) -> list[str]:
-    """Return a fault where Python or RE2, the engine of tables, cannot read the pattern."""
+    """Return a fault where Python and RE2, the engine of tables, would not read the pattern alike, or not at all."""
     import duckdb
 
+    differs = re.search(r"\\[sSvZzA]|\{,|\[\[:|\(\?(?!:)", pattern)
+    if differs:
+        return [f".pattern: {differs.group()!r} does not mean the same on rows and on tables; spell it out"]
     try:
-        re.compile(pattern)
+        re.compile(pattern, re.ASCII)
         duckdb.execute("SELECT regexp_full_match('', ?)", [pattern])
     except (re.error, duckdb.Error) as error:
         return [f".pattern: not a regular expression: {str(error).splitlines()[0]}"]
@@ -62,15 +95,23 @@ def _bound_faults(column: Column) -> list[str]:
         if limit is None:
             continue
         if column.type in MOMENTS:
-            try:
-                bound(column, limit)
-            except ValueError:
-                faults.append(f".{rule}: should be an ISO date, got {limit!r}")
-        elif column.type not in ("integer", "number"):
+            faults += [] if _is_iso(column, limit) else [f".{rule}: should be an ISO date, quoted, got {limit!r}"]
+        elif column.type == "integer":
+            is_whole = isinstance(limit, int) and abs(limit) < LARGEST_INTEGER
+            faults += [] if is_whole else [f".{rule}: should be a whole number below 10^18, got {limit!r}"]
+        elif column.type != "number":
             faults.append(f".{rule}: only for numbers and dates, not {column.type}")
-        elif isinstance(limit, str):
+        elif isinstance(limit, str) or not math.isfinite(limit):
             faults.append(f".{rule}: should be a number, got {limit!r}")
     return faults
+
+
+def _is_iso(column: Column, limit: float | str) -> bool:
+    try:
+        moment = bound(column, limit)
+    except ValueError:
+        return False
+    return isinstance(limit, str) and getattr(moment, "tzinfo", None) is None
 
 
 def _target_faults(contract: Contract) -> list[str]:

@@ -32,11 +32,19 @@ def split_faults(contract: Contract, split: Split) -> list[str]:
         return []
     faults = [] if contract.with_role("time") else ["split.by: time needs a column with role: time"]
     try:
-        if datetime.fromisoformat(str(split.validation)) >= datetime.fromisoformat(str(split.test)):
+        if cut(split.validation) >= cut(split.test):
             faults.append(f"split: validation should begin before test, got {split.validation} and {split.test}")
     except ValueError as error:
         faults.append(f"split: by time, validation and test should be dates, such as '2013-10-01': {error}")
     return faults
+
+
+def cut(moment: float | str) -> datetime:
+    """Return a declared first moment. Raises ValueError where it is none, or has a time zone."""
+    parsed = datetime.fromisoformat(str(moment))
+    if parsed.tzinfo is not None:
+        raise ValueError(f"a time zone in {moment!r}")
+    return parsed
 
 
 def content_sql(contract: Contract) -> str:
@@ -46,10 +54,12 @@ def content_sql(contract: Contract) -> str:
     return f"md5(concat_ws(chr(31), {texts}))"
 
 
-def side_sql(split: Split, content: str, moment: str) -> str:
+def side_sql(split: Split, content: str, time: str) -> str:
     """Return the expression of a row's side from the expressions of its content hash and its time."""
     if split.by == "time":
-        test, validation = (f"{moment} >= TIMESTAMP {literal(str(cut))}" for cut in (split.test, split.validation))
+        test, validation = (
+            f"{time} >= TIMESTAMP {literal(str(cut(first)))}" for first in (split.test, split.validation)
+        )
     else:  # hexadecimal digests of equal length compare as the numbers they are
         shares = (float(split.test), float(split.test) + float(split.validation))
         test, validation = (f"{content} < '{int(share * 16**8):08x}'" for share in shares)
