@@ -176,4 +176,4 @@ def test_file_that_is_not_utf_8_is_named(conf):
 def test_broken_root_is_named_itself(conf):
     (conf.parent / "config.yaml").write_text("defaults:\n  - model: [\n")
     with pytest.raises(InputError, match=r"^conf/config.yaml, line "):
-        compose("model", Conf, ["model=forest"])
+        compose("model", Conf, ["model=forest", "model.n_rows=3"])

@@ -115,6 +115,8 @@ def test_every_choice_composes_and_validates(group: str, choice: str, monkeypatc
     monkeypatch.chdir(ROOT)
     checked, name, seed = compose(group, SCHEMAS[group], [f"{group}={choice}", "seed=1"])
     assert (type(checked), name, seed) == (SCHEMAS[group], choice, 1)
+    composed_by_hydra, _, _ = compose(group, SCHEMAS[group], [f"{group}={choice}", "+by_hand=1"])
+    assert composed_by_hydra == checked
     if isinstance(checked, DataConf):
         contract = make_contract(choice, checked)
         assert check_header(checked.source, contract)

@@ -70,7 +70,8 @@ def _draw_intervals(axes: Any, table: Table) -> None:
 def _figure(title: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5, 4.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(5.5, 4.2), dpi=100)
+    figure.subplots_adjust(left=0.16, right=0.96, bottom=0.13, top=0.92)
     axes = figure.add_subplot()
     axes.set_title(title)
     return figure, axes
