@@ -57,17 +57,15 @@ def main() -> None:
             batch = seconds(folder, *straight)
             same_work.append(cold / whole)
             less_work.append(cold / batch)
-            times = f"dvc repro {cold:.2f} s, straight {whole:.2f} s, without asking rows alone {batch:.2f} s"
-            print(f"round {number}: {times}", flush=True)  # fmt: skip
+            shown = f"dvc repro {cold:.2f} s, straight {whole:.2f} s, without asking rows alone {batch:.2f} s"
+            print(f"round {number}: {shown}", flush=True)
         for stage, command in commands(folder).items():
             times = [seconds(folder, *command) for _ in range(rounds)]
             print(f"{stage}: {statistics.median(times):.2f} s")
-        print(
-            f"dvc repro, nothing to do: {statistics.median(seconds(folder, 'dvc', 'repro') for _ in range(rounds)):.2f} s"
-        )
-    print(
-        f"median ratio: {statistics.median(same_work):.2f}; {statistics.median(less_work):.2f} without asking rows alone"
-    )
+        idle = [seconds(folder, "dvc", "repro") for _ in range(rounds)]
+        print(f"dvc repro, nothing to do: {statistics.median(idle):.2f} s")
+    print(f"median ratio: {statistics.median(same_work):.2f}")
+    print(f"median ratio without asking rows alone: {statistics.median(less_work):.2f}")
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
