@@ -9,7 +9,8 @@ for every model, so that differences are paired. Source: Efron & Tibshirani 1993
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,16 @@ from stages.shared.tables import connect, copy_to_parquet
 CONTRACT, MODEL = Path("data/prepare/contract.json"), Path("data/train")
 DATA, REPORTS = Path("data/evaluate"), Path("reports/evaluate")
 Array = np.ndarray[Any, Any]
+BLOCK_CELLS = 4_000_000  # resamples x rows held at once, some 100 MB
 
 
 @dataclass(frozen=True)
 class EvaluationConf:
     """The schema of conf/evaluation/NAME.yaml."""
 
-    resamples: int
-    confidence: float
-    plot_points: int
+    resamples: int = field(metadata={"min": 20})
+    confidence: float = field(metadata={"min": 0.5, "max": 0.999})
+    plot_points: int = field(metadata={"min": 2})
 
 
 def main() -> None:
@@ -49,12 +51,12 @@ def main() -> None:
     model, linear = Model(MODEL), Model(MODEL / "baseline")
     scores = model.score_matrix(rows.X)
     threshold = model.meta["threshold"]
-    W = resample(rows, conf.resamples, seed)
-    measured = {
-        "model": compute(contract.task, rows.y, scores, threshold, W),
-        "linear": compute(contract.task, rows.y, linear.score_matrix(rows.X), linear.meta["threshold"], W),
-        "constant": compute(contract.task, rows.y, np.tile(model.meta["prior"], (len(rows.y), 1)), 0.5, W),
+    predictions = {
+        "model": (scores, threshold),
+        "linear": (linear.score_matrix(rows.X), linear.meta["threshold"]),
+        "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), 0.5),
     }
+    measured = measure(contract.task, rows, predictions, conf.resamples, seed)
     compared = compare(measured, conf.confidence)
     headline = HEADLINE[contract.task]
     tables = plots.tables(contract, rows.y, scores, threshold, conf.plot_points)
@@ -71,10 +73,11 @@ def main() -> None:
 
 
 def check_classes(rows: Rows, contract: Contract) -> None:
-    """Raise InputError where test rows of one class only leave nothing to measure."""
-    if contract.classes and len(np.unique(rows.y)) < 2:
-        only = contract.classes[rows.y[0]]
-        raise InputError(f"{contract.target}: all {len(rows.y)} test rows are of class {only!r} (split)")
+    """Raise InputError where test rows of one class, or one value, leave nothing to measure."""
+    if len(np.unique(rows.y)) < 2:
+        only = contract.classes[rows.y[0]] if contract.classes else float(rows.y[0])
+        where = f"conf/data/{contract.name}.yaml"
+        raise InputError(f"{where}: {contract.target} is {only!r} in all {len(rows.y)} test rows (split)")
 
 
 def verdict(name: str, compared: dict[str, Any]) -> str:
@@ -87,17 +90,32 @@ def verdict(name: str, compared: dict[str, Any]) -> str:
     )
 
 
-def resample(rows: Rows, n_resamples: int, seed: int) -> Array:
-    """Return how often each row stands in each resample, times its weight, shape (1 + n_resamples, n_rows).
+def measure(
+    task: str, rows: Rows, predictions: dict[str, tuple[Array, float]], n_resamples: int, seed: int
+) -> dict[str, dict[str, Array]]:
+    """Return {model: {metric: shape (1 + n_resamples,)}} of {model: (scores, threshold)}, the sample's value first."""
+    parts: dict[str, list[dict[str, Array]]] = {name: [] for name in predictions}
+    for W in resample(rows, n_resamples, seed):
+        for name, (scores, threshold) in predictions.items():
+            parts[name].append(compute(task, rows.y, scores, threshold, W))
+    return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
 
-    The first is the sample itself. Whole groups are drawn where the contract has a group.
+
+def resample(rows: Rows, n_resamples: int, seed: int) -> Iterator[Array]:
+    """Yield how often each row stands in each resample, times its weight, in blocks of shape (block, n_rows).
+
+    The first block is the sample itself. Whole groups are drawn where the contract has a group.
     """
     n_rows = len(rows.y)
     clusters = np.arange(n_rows) if rows.group is None else np.unique(rows.group, return_inverse=True)[1]
+    weight = 1.0 if rows.weight is None else rows.weight
     n = int(clusters.max()) + 1
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    W = np.vstack([np.ones(n_rows, dtype=draws.dtype), draws[:, clusters]])
-    return W if rows.weight is None else W * rows.weight
+    random = np.random.default_rng(seed)
+    yield np.ones((1, n_rows)) * weight
+    block = max(1, BLOCK_CELLS // n_rows)
+    for start in range(0, n_resamples, block):
+        draws = random.multinomial(n, np.full(n, 1 / n), size=min(block, n_resamples - start))
+        yield draws[:, clusters] * weight
 
 
 def compare(measured: dict[str, dict[str, Array]], confidence: float) -> dict[str, Any]:

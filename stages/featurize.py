@@ -9,7 +9,7 @@ Nothing but training rows is looked at while fitting; the plan is plain data tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,8 +31,8 @@ SOURCE, DATA, REPORTS = Path("data/prepare"), Path("data/featurize"), Path("repo
 class Categories:
     """Which levels of a category get a code of their own."""
 
-    min_rows: int
-    max_levels: int
+    min_rows: int = field(metadata={"min": 1})
+    max_levels: int = field(metadata={"min": 1})
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,11 @@ def main() -> None:
     dropped = constant(connection, candidates) if conf.drop_constant else []
     features = [feature for feature in candidates if feature["name"] not in dropped]
     if not features:
-        raise InputError("no feature is left: none declared, or all constant in the training rows", dropped)
+        raise InputError(
+            "no feature is left: none declared, or all have one value in the training rows "
+            f"(levels with fewer than {conf.categories.min_rows} rows share one, categories.min_rows)",
+            dropped,
+        )
     with replacing(DATA, REPORTS) as (data, reports):
         query = f"SELECT {carried(contract)}, {select_sql(features)} FROM kept ORDER BY _row"
         n_rows = copy_to_parquet(connection, query, data / "features.parquet")
@@ -123,8 +127,8 @@ def column_features(
 
 def levels(connection: duckdb.DuckDBPyConnection, name: str, conf: Categories) -> list[str]:
     """Return the levels with a code of their own, most frequent first, ties by text."""
-    query = f"""SELECT {identifier(name)}, count(*) AS n FROM train WHERE {identifier(name)} IS NOT NULL
-        GROUP BY 1 HAVING n >= {conf.min_rows} ORDER BY n DESC, 1 LIMIT {conf.max_levels}"""
+    query = f"""SELECT {identifier(name)} FROM train WHERE {identifier(name)} IS NOT NULL GROUP BY 1
+        HAVING count(*) >= {conf.min_rows} ORDER BY count(*) DESC, 1 LIMIT {conf.max_levels}"""
     return [row[0] for row in connection.execute(query).fetchall()]
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import keyword
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,17 @@ class PackagingConf:
 
     name: str
     version: str
-    replay_alone: int | None
-    examples: int
+    replay_alone: int | None = field(metadata={"min": 0})
+    examples: int = field(metadata={"min": 1})
 
 
 def main() -> None:
     """Collect, build, replay, write."""
-    conf, _, _ = compose("packaging", PackagingConf)
+    conf, choice, _ = compose("packaging", PackagingConf)
     contract = Contract.from_json(read_json(PREPARED / "contract.json"))
-    name = conf.name.format(data=contract.name)
-    if not name.isidentifier():
-        raise InputError(f"conf/packaging: name should be a Python identifier, got {name!r}")
+    name = conf.name.replace("{data}", contract.name)
+    if not name.isidentifier() or keyword.iskeyword(name) or name in sys.stdlib_module_names:
+        raise InputError(f"conf/packaging/{choice}.yaml: name should be a free Python module name, got {name!r}")
     records, scores = test_rows(contract)
     expected = [answer(read_json(MODEL / "model.json"), row) for row in scores]
     lineage = make_lineage(name)
@@ -102,7 +103,8 @@ def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float
         f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
     )
     rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
-    scores = connection.execute(f"SELECT COLUMNS('^score_') FROM {source} ORDER BY _row").fetchall()
+    predicted = f"SELECT * EXCLUDE (_row, target) FROM {parquet(EVALUATED / 'predictions.parquet')} ORDER BY _row"
+    scores = connection.execute(predicted).fetchall()
     records = [dict(zip(contract.inputs, map(json_value, row), strict=True)) for row in rows]
     return records, [list(row) for row in scores]
 

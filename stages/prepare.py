@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stages.runtime.contract import Column, Contract, as_text
+from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import identifier
 from stages.shared.account import apply_contract, count_broken_rules, count_fates, write_quarantine
 from stages.shared.config import CONF, compose
@@ -36,7 +36,7 @@ REASONS_SHOWN = 20
 class Limits:
     """What may be lost before the stage fails."""
 
-    quarantine: float = 0.01  # share of the rows
+    quarantine: float = field(default=0.01, metadata={"min": 0, "max": 1})  # share of the rows
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class DataConf:
     split: Split
     positive: str | None = None  # binary: the class whose probability is the score
     limits: Limits = field(default_factory=Limits)
+    duplicates: Literal["merge", "keep"] | None = None  # exact ones; unless said, merged where a key tells rows apart
 
 
 def main() -> None:
@@ -60,7 +61,8 @@ def main() -> None:
     n_rows = load(connection, conf.source)
     if n_rows == 0:
         raise InputError(f"{conf.source.path}: a header and no rows")
-    apply_contract(connection, contract, conf.split)
+    merges = conf.duplicates == "merge" or (conf.duplicates is None and bool(contract.with_role("key")))
+    apply_contract(connection, contract, conf.split, merges_duplicates=merges)
     counts = count_fates(connection, n_rows)
     with replacing(DATA, REPORTS) as (data, reports):
         write_quarantine(connection, conf.source, columns, data / "quarantine.parquet")
@@ -81,11 +83,16 @@ def make_contract(name: str, conf: DataConf) -> Contract:
     """Return the contract of a configuration, its values as texts. Raises InputError with all that is wrong in it."""
     columns = {}
     for key, column in conf.columns.items():
-        values = None if column.values is None else [as_text(value) or "" for value in column.values]
-        required = column.role in ("target", "time", "group") or not column.nullable
-        columns[key] = dataclasses.replace(column, values=values, nullable=not required)
+        required = column.role in ("target", "time", "group", "weight") or not column.nullable
+        columns[key] = dataclasses.replace(column, nullable=not required)
     contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing)
     faults = contract_faults(contract) + split_faults(contract, conf.split)
+    if not name.isidentifier():
+        faults.append(f"the file's name becomes the packaged model's: letters, digits and _ only, got {name!r}")
+    for key in ("delimiter", "quote"):
+        text = getattr(conf.source, key)
+        if len(text) != 1 and not (key == "quote" and text == ""):
+            faults.append(f'source.{key}: should be one character (a tab is "\\t" in double quotes), got {text!r}')
     if not Path(conf.source.path).is_relative_to(RAW / name):
         faults.append(f"source.path: should lie in {RAW / name}/, which dvc.yaml watches, got {conf.source.path!r}")
     if faults:
@@ -97,10 +104,11 @@ def check_header(source: Source, contract: Contract) -> list[str]:
     """Return the source's columns. Raises InputError where they are not exactly the contract's."""
     header = read_header(source)
     absent = [name for name in contract.columns if name not in header]
-    strange = [name for name in header if name not in contract.columns]
+    strange = [name for name in header if name and name not in contract.columns]
     faults = [f"columns.{name}: not in the file{did_you_mean(name, header)}" for name in absent]
     faults += [f"{name!r}: in the file, not in columns{did_you_mean(name, contract.columns)}" for name in strange]
     faults += [f"{name!r}: stands twice in the header" for name in dict.fromkeys(header) if header.count(name) > 1]
+    faults += [f"column {place} has no name in the header" for place, name in enumerate(header, 1) if not name]
     if faults:
         raise InputError(f"{source.path} does not have the columns of {CONF}/data/{contract.name}.yaml", faults)
     return header
@@ -112,7 +120,7 @@ def check_limit(connection: duckdb.DuckDBPyConnection, conf: DataConf, counts: d
     if share <= limit:
         return
     reasons = connection.execute(
-        f"""SELECT coalesce("column", 'row'), rule, count(*), min(line), arg_min(value, line)
+        f"""SELECT coalesce("column", 'row'), rule, count(*), min(line), first(value ORDER BY line)
             FROM '{path}' GROUP BY ALL ORDER BY 3 DESC, 1, 2 LIMIT {REASONS_SHOWN}"""
     ).fetchall()
     raise InputError(
@@ -148,7 +156,18 @@ def summarise_sides(connection: duckdb.DuckDBPyConnection, contract: Contract) -
         return sides
     for side, label, n in connection.execute(f"SELECT _split, {target}, count(*) FROM kept GROUP BY ALL").fetchall():
         sides[side].setdefault("classes", {})[label] = n
+    check_classes(contract, sides["train"]["classes"])
     return sides
+
+
+def check_classes(contract: Contract, found: dict[str, int]) -> None:
+    """Raise InputError for a declared class that no training row has."""
+    absent = [label for label in contract.classes if label not in found]
+    if absent:
+        raise InputError(
+            f"{CONF}/data/{contract.name}.yaml: no training rows of class {', '.join(map(repr, absent))} of "
+            f"{contract.target}: change split, or take the class out of values (its rows then go to quarantine)"
+        )
 
 
 if __name__ == "__main__":

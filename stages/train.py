@@ -41,8 +41,10 @@ class ModelConf:
     estimator: dict[str, Any]  # arguments, and `_target_` unless classifier and regressor name it
     classifier: dict[str, Any] = field(default_factory=dict)  # what is added for classes
     regressor: dict[str, Any] = field(default_factory=dict)  # what is added for a number
-    early_stopping: int | None = None  # LightGBM: trees without a better validation loss
-    threshold: Literal["f1"] | float = "f1"  # binary: the lowest probability that is called positive
+    # LightGBM: trees without a better validation loss
+    early_stopping: int | None = field(default=None, metadata={"min": 1})
+    # binary: the lowest probability that is called positive
+    threshold: Literal["f1"] | float = field(default="f1", metadata={"min": 0, "max": 1})
 
 
 def main() -> None:
@@ -69,12 +71,14 @@ def main() -> None:
         scores = Model(data).score_matrix(validation.X)
         summary: dict[str, Any] = {
             "rows": len(train.y),
-            "validation_loss": round(mean_loss(contract.task, validation.y, scores), 6),
+            "validation_loss": round(mean_loss(contract.task, validation.y, scores, validation.weight), 6),
         }
         if is_lightgbm(estimator):
-            summary["trees"] = estimator.booster_.best_iteration or estimator.booster_.num_trees()
+            summary["trees"] = estimator.booster_.best_iteration or estimator.booster_.current_iteration()
         if contract.task == "binary":
-            threshold = best_f1_threshold(validation.y, scores[:, 0]) if conf.threshold == "f1" else conf.threshold
+            threshold = conf.threshold
+            if threshold == "f1":
+                threshold = best_f1_threshold(validation.y, scores[:, 0], validation.weight)
             store(data, estimator, {**meta, "threshold": threshold})
             summary["threshold"] = round(threshold, 6)
         write_json(reports / "summary.json", summary)
@@ -129,14 +133,14 @@ def fit(
     """Return the chosen estimator, fitted. Raises InputError where it refuses its arguments."""
     arguments = conf.estimator | (conf.regressor if meta["task"] == "regression" else conf.classifier)
     where = f"conf/model/{choice}.yaml"
-    estimator = make_estimator(arguments, seed, where)
+    estimator = make_estimator(arguments, seed, where, meta["task"])
     n_rows, n_features = train.X.shape
     print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_features} features", file=sys.stderr)
     dense = meta["dense"]
     X, X_validation = (rows.X if dense is None else expand_matrix(dense, rows.X) for rows in (train, validation))
     extra: dict[str, Any] = {}
     if type(estimator).__module__.startswith("lightgbm."):
-        extra = lightgbm_extra(conf, estimator, features, X_validation, validation.y, meta)
+        extra = lightgbm_extra(conf, estimator, features, X_validation, validation, meta)
     elif conf.early_stopping is not None:
         raise InputError(f"{where}: early_stopping is LightGBM's; {type(estimator).__name__} has none")
     try:
@@ -152,7 +156,7 @@ def lightgbm_extra(
     estimator: Any,
     features: list[Feature],
     X: np.ndarray[Any, Any],
-    y: np.ndarray[Any, Any],
+    validation: Rows,
     meta: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what LightGBM's `fit` is told besides: names, categories, the validation loss and when to stop."""
@@ -165,7 +169,7 @@ def lightgbm_extra(
         progress.update(state.iteration + 1, loss)
 
     def loss(actual: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> tuple[str, float, bool]:
-        return "loss", mean_loss(meta["task"], actual, predicted), False
+        return "loss", mean_loss(meta["task"], actual, predicted, validation.weight), False
 
     extra: dict[str, Any] = {"callbacks": [show]}
     if meta["dense"] is None:
@@ -174,7 +178,7 @@ def lightgbm_extra(
     if conf.early_stopping is not None:
         estimator.set_params(metric="None")  # LightGBM's own loss is summed by threads, in an order that varies
         extra["callbacks"].append(lightgbm.early_stopping(conf.early_stopping, verbose=False))
-        extra |= {"eval_X": X, "eval_y": y, "eval_metric": loss}
+        extra |= {"eval_X": X, "eval_y": validation.y, "eval_metric": loss}
     return extra
 
 

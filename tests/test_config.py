@@ -67,10 +67,10 @@ def test_good_values_become_the_dataclass():
         ({"is_on": "true"}, "is_on: should be true or false, got 'true'"),
         ({"kind": "frist"}, "kind: should be one of first, second, got 'frist'; did you mean 'first'?"),
         ({"kind": 1}, "kind: should be one of first, second, got 1"),
-        ({"ratio": [1]}, "ratio: should be a number, got [1]"),
-        ({"ratio": True}, "ratio: should be a number, got True"),
+        ({"ratio": [1]}, "ratio: should be a number, or a text, got [1]"),
+        ({"ratio": True}, "ratio: should be a number, or a text, got True"),
         ({"words": "a"}, "words: should be a list, got 'a'"),
-        ({"words": ["a", 2]}, "words[1]: should be a text, got 2"),
+        ({"words": ["a", 2]}, "words[1]: should be a text, got 2; quote it"),
         ({"table": [1]}, "table: should be a mapping, got [1]"),
         ({"table": {"a": {"share": "x"}}}, "table.a.share: should be a number, got 'x'"),
     ],
@@ -83,8 +83,8 @@ def test_all_faults_come_at_once_in_the_files_order():
     given = {"words": [1, "a", 2], "kidn": "first", "inner": {"name": 5}, "n_rows": "x"}
     found: list[str] = []
     assert build(Conf, given, "", found) is None
-    assert found == ["words[0]: should be a text, got 1", "words[2]: should be a text, got 2",
-                     "kidn: unknown key; did you mean 'kind'?", "inner.name: should be a text, got 5",
+    assert found == ["words[0]: should be a text, got 1; quote it", "words[2]: should be a text, got 2; quote it",
+                     "kidn: unknown key; did you mean 'kind'?", "inner.name: should be a text, got 5; quote it",
                      "inner.share: missing",
                      "n_rows: should be a whole number, got 'x'", "kind: missing"]  # fmt: skip
 
@@ -135,8 +135,8 @@ def test_overrides_come_from_the_command_line(conf, monkeypatch):
         (["model=forest",
         "model.nrows=3"], r"^conf/model/forest.yaml with model=forest model.nrows=3: .*model\.nrows"),
         (["model=forest", "seeed=3"], r"^conf/model/forest.yaml with model=forest seeed=3: .*seeed"),
-        (["model=forest", "seed=1.5"], r"^params.yaml: seed should be a whole number, got 1.5$"),
-        (["model=forest", "seed=true"], r"^params.yaml: seed should be a whole number, got True$"),
+        (["model=forest", "seed=1.5"], r"^params.yaml: seed should be a whole number from 0 to .*, got 1.5$"),
+        (["model=forest", "seed=true"], r"^params.yaml: seed should be a whole number from 0 to .*, got True$"),
         (["model=forest", "model.n_rows=x", "model.kind=9"],
          r"is not valid\n  n_rows: should be a whole number, got 'x'\n  kind: should be one of .*, got 9$"),
     ],

@@ -81,13 +81,24 @@ def test_r2_keeps_its_digits_where_the_mean_is_large():
     np.testing.assert_allclose(compute("regression", shifted, scores + 1e6, 0, W)["r2"], expected, rtol=1e-9)
 
 
-def test_resamples_are_measured_alike_in_chunks(monkeypatch):
-    whole = compute("binary", *TABLES["binary"], THRESHOLD, W)
-    monkeypatch.setattr("stages.shared.metrics.CHUNK_CELLS", 3 * N)
-    parts = compute("binary", *TABLES["binary"], THRESHOLD, W)
-    assert {name: values.tolist() for name, values in parts.items()} == {
-        name: values.tolist() for name, values in whole.items()
-    }
+def test_resamples_are_the_same_in_blocks_of_any_size(monkeypatch):
+    whole = drawn(6, 10, seed=1)
+    monkeypatch.setattr("stages.evaluate.BLOCK_CELLS", 3 * 6)
+    assert (drawn(6, 10, seed=1) == whole).all()
+
+
+def test_a_metric_without_a_value_is_nan_and_an_absent_class_does_not_count():
+    ones = np.ones((1, 3))
+    assert np.isnan(compute("regression", np.full(3, 5.0), np.array([[1.0], [9.0], [100.0]]), 0, ones)["r2"]).all()
+    perfect = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]])
+    assert compute("multiclass", np.array([0, 1, 0]), perfect, 0, ones)["macro_f1"] == 1
+    assert np.isnan(compute("binary", np.array([1, 1, 1]), perfect[:, :1], 0.5, ones)["roc_auc"]).all()
+
+
+def test_the_threshold_counts_rows_by_their_weight():
+    y, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6])
+    assert best_f1_threshold(y, score) == 0.7
+    assert best_f1_threshold(y, score, np.array([1.0, 50.0, 0.1, 1.0])) == 0.9
 
 
 def test_nothing_called_positive_gives_zero_not_an_error():
@@ -184,10 +195,14 @@ def test_models_are_compared_resample_by_resample():
 
 def drawn(n_rows: int, n_resamples: int, seed: int, **extra) -> np.ndarray:
     place = np.arange(n_rows)
-    return resample(
-        Rows(**{"X": place[:, None], "y": place, "number": place, "weight": None, "group": None} | extra),
-        n_resamples,
-        seed,
+    return np.vstack(
+        list(
+            resample(
+                Rows(**{"X": place[:, None], "y": place, "number": place, "weight": None, "group": None} | extra),
+                n_resamples,
+                seed,
+            )
+        )
     )
 
 

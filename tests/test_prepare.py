@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import TOY, run_stage, toy_rows, write_toy
+from conftest import PIPELINE, TOY, run_stage, toy_rows, write_toy
 
 
 def prepared(workspace: Path, rows: list[list[str]], contract: str = TOY) -> dict[str, Any]:
@@ -53,9 +53,46 @@ def test_a_row_that_breaks_two_rules_is_one_row(workspace: Path) -> None:
 
 def test_exact_duplicates_are_merged_and_counted(workspace: Path) -> None:
     rows = toy_rows()
-    contract = TOY.replace("unique: true", "unique: false")
-    summary = prepared(workspace, [*rows, rows[7], rows[7], rows[8]], contract)
+    summary = prepared(workspace, [*rows, rows[7], rows[7], rows[8]])
     assert summary["rows"] == {"in": 403, "kept": 400, "merged": 3, "quarantined": 0}
+
+
+@pytest.mark.parametrize(("duplicates", "kept"), [("", 403), ("duplicates: keep\n", 403), ("duplicates: merge\n", 400)])
+def test_without_a_key_equal_rows_may_be_different_things(workspace: Path, duplicates: str, kept: int) -> None:
+    rows = toy_rows()
+    contract = TOY.replace("role: key, nullable: false, unique: true", "role: id") + duplicates
+    assert prepared(workspace, [*rows, rows[7], rows[7], rows[8]], contract)["rows"]["kept"] == kept
+
+
+def test_a_broken_row_does_not_take_the_sound_one_with_its_key(workspace: Path) -> None:
+    rows = toy_rows()
+    broken = [*rows[6]]
+    broken[2] = "oops"
+    assert prepared(workspace, [rows[0], broken, *rows[1:]])["rows"]["kept"] == 400
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["k", "rule", "score_1"],
+        ["n", "value", "record"],
+        ["raw", "line", "t0"],
+        ["select", "größe", 'a"b'],
+        ["a.b c", "row", "target"],
+    ],
+    ids="-".join,
+)
+def test_columns_may_have_any_names(workspace: Path, names: list[str]) -> None:
+    """Names that our SQL uses itself, or that SQL or files find special."""
+    rows, contract = toy_rows(), TOY
+    for place, name in zip((2, 3, 4), names, strict=True):
+        contract = contract.replace(f"  {rows[0][place]}:", f"  '{name}':")
+        rows[0][place] = '"' + name.replace('"', '""') + '"'
+    rows.insert(9, ["too", "short"])
+    rows[20][2] = "oops"
+    assert prepared(workspace, rows, contract)["rows"]["quarantined"] == 2
+    for stage in ("featurize", "train", "evaluate", "package"):
+        run_stage(workspace, stage, *PIPELINE[stage])
 
 
 def test_lines_that_cannot_be_read_are_kept_aside_whole(workspace: Path) -> None:
@@ -129,3 +166,15 @@ def test_parquet_gives_the_same_rows_as_csv(workspace: Path) -> None:
     (workspace / "conf/data/toy.yaml").write_text(contract)
     run_stage(workspace, "prepare", "data=toy")
     assert table(workspace, "kept") == from_csv
+
+
+def test_not_a_number_in_parquet_is_missing(workspace: Path) -> None:
+    prepared(workspace, toy_rows())
+    source = workspace / "data/raw/toy/toy.csv"
+    size = "CASE WHEN id % 4 = 0 THEN 'nan'::DOUBLE ELSE size END AS size"
+    rows = f"SELECT * REPLACE ({size}) FROM read_csv('{source}', types = {{'bought': 'VARCHAR'}})"
+    duckdb.execute(f"COPY ({rows}) TO '{source.with_suffix('.parquet')}'")
+    (workspace / "conf/data/toy.yaml").write_text(TOY.replace("toy.csv", "toy.parquet\n  format: parquet"))
+    run_stage(workspace, "prepare", "data=toy")
+    assert len(table(workspace, "kept")) == 400
+    assert table(workspace, "kept", "count(*) - count(size)") == [(100,)]

@@ -46,7 +46,7 @@ class Column:
     nullable: bool = True
     min: float | str | None = None
     max: float | str | None = None
-    values: list[Any] | None = None
+    values: list[str] | None = None
     pattern: str | None = None
     unique: bool = False
     formats: list[str] = field(default_factory=list)

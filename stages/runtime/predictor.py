@@ -20,6 +20,7 @@ from .plan import compile_row
 if TYPE_CHECKING:
     import numpy as np
 
+TREES = ("RandomForest", "ExtraTrees", "HistGradientBoosting", "GradientBoosting", "DecisionTree")
 FLOAT32_MAX = 3.4028234663852886e38
 # What a stored estimator may consist of besides skops's own list. Extend it in the code that loads, never in a bundle.
 TRUSTED = [
@@ -32,15 +33,19 @@ TRUSTED = [
     "sklearn._loss.loss.HalfSquaredError", "sklearn._loss.loss.HalfMultinomialLoss",
     "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
 ]  # fmt: skip
 
 
 class BrokenContract(ValueError):
     """A record that the contract refuses; `violations` says all that is wrong with it."""
 
-    def __init__(self, violations: list[Violation]) -> None:
+    def __init__(self, violations: list[Violation], number: int | None = None) -> None:
         self.violations = violations
-        super().__init__("; ".join(map(str, violations)))
+        self.number = number  # of the record in a batch, from 0
+        where = "" if number is None else f"record {number}: "
+        super().__init__(where + "; ".join(map(str, violations)))
 
 
 class Model:
@@ -107,6 +112,9 @@ class Model:
         import numpy as np
 
         X = np.clip(X, -FLOAT32_MAX, FLOAT32_MAX)  # scikit-learn's trees refuse what float32 cannot hold
+        if len(X) > 1 and not type(self.estimator).__name__.startswith(TREES):
+            # Linear algebra on a matrix adds in another order than on one row: ask row by row, always.
+            return np.vstack([self._estimate(X[i : i + 1]) for i in range(len(X))])
         if self.meta["task"] == "regression":
             return self.estimator.predict(X).astype(float).reshape(-1, 1)  # type: ignore[no-any-return]
         scores = self.estimator.predict_proba(X).astype(float)
@@ -130,7 +138,12 @@ class Predictor:
         """Return `answer` of each record, as if asked one by one. Raises BrokenContract for the first broken one."""
         import numpy as np
 
-        rows = [self._featurize(record) for record in records]
+        rows = []
+        for number, record in enumerate(records):
+            try:
+                rows.append(self._featurize(record))
+            except BrokenContract as error:
+                raise BrokenContract(error.violations, number) from None
         if not rows:
             return []
         return [answer(self.model.meta, scores) for scores in self.model.score_matrix(np.array(rows)).tolist()]

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def apply_contract(connection: duckdb.DuckDBPyConnection, contract: Contract, split: Split) -> None:
+SOUND = """SELECT * FROM checked ANTI JOIN violations ON checked._row = violations._row
+    ANTI JOIN merged ON checked._row = merged._row"""
+
+
+def apply_contract(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, split: Split, *, merges_duplicates: bool
+) -> None:
     """Create `violations` (_row, column, rule, value), `merged` (_row) and `kept` (_row, _split, typed columns)."""
     _check(connection, contract)
     for place, name in enumerate(contract.checked):
-        _collect_violations(connection, place, name, is_unique=contract.columns[name].unique)
-    connection.execute("CREATE VIEW sound AS SELECT * FROM checked WHERE _row NOT IN (SELECT _row FROM violations)")
-    every = ", ".join(identifier(name) for name in contract.columns)
-    connection.execute(
-        f"""CREATE TABLE merged AS SELECT _row FROM (
-            SELECT _row, row_number() OVER (PARTITION BY {every} ORDER BY _row) AS nth
-            FROM raw SEMI JOIN sound USING (_row)) WHERE nth > 1"""
-    )
+        _collect(connection, name, f"SELECT _row, r{place} AS _rule FROM checked WHERE r{place} IS NOT NULL")
+    _merge(connection, contract, merges_duplicates)
+    for place, name in enumerate(contract.checked):
+        if contract.columns[name].unique:
+            _collect(connection, name, _later_ones(place))
     typed = ", ".join(f"v{place} AS {identifier(name)}" for place, name in enumerate(contract.checked))
     times = [f"v{contract.checked.index(name)}" for name in contract.with_role("time")]
     side = side_sql(split, "_content", *times or ["NULL"])
-    connection.execute(
-        f"""CREATE TABLE kept AS SELECT _row, {side} AS _split, {typed}
-            FROM sound ANTI JOIN merged USING (_row)"""
-    )
+    connection.execute(f"CREATE TABLE kept AS SELECT _row, {side} AS _split, {typed} FROM ({SOUND})")
 
 
 def _check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
@@ -46,20 +46,34 @@ def _check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         f"""CREATE TABLE checked AS SELECT *, {rules} FROM (SELECT *, {values} FROM (
             SELECT _row, {content_sql(contract)} AS _content, {texts} FROM raw))"""
     )
+    connection.execute("CREATE TABLE merged (_row BIGINT)")
     connection.execute('CREATE TABLE violations (_row BIGINT, "column" VARCHAR, rule VARCHAR, value VARCHAR)')
 
 
-def _collect_violations(connection: duckdb.DuckDBPyConnection, place: int, name: str, *, is_unique: bool) -> None:
-    """Add one column's broken rows, the value as it stands in the source; of equal unique values all but the first."""
-    broken = f"SELECT _row, r{place} AS rule FROM checked WHERE r{place} IS NOT NULL"
-    if is_unique:
-        broken += f""" UNION ALL SELECT _row, 'unique' FROM (
-            SELECT _row, row_number() OVER (PARTITION BY v{place} ORDER BY _row) AS nth FROM checked
-            WHERE v{place} IS NOT NULL AND r{place} IS NULL) WHERE nth > 1"""
+def _collect(connection: duckdb.DuckDBPyConnection, name: str, broken: str) -> None:
+    """Add the rows of a query (_row, _rule) to `violations`, with the column's value as it stands in the source."""
     connection.execute(
-        f"""INSERT INTO violations SELECT _row, {literal(name)}, rule, {identifier(name)}
+        f"""INSERT INTO violations SELECT _row, {literal(name)}, _rule, raw.{identifier(name)}
             FROM ({broken}) JOIN raw USING (_row)"""
     )
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, contract: Contract, merges_duplicates: bool) -> None:
+    """Fill `merged`: of sound rows that are equal in every field of the source, all but the first."""
+    if merges_duplicates:
+        every = ", ".join(f"raw.{identifier(name)}" for name in contract.columns)
+        connection.execute(
+            f"""INSERT INTO merged SELECT _row FROM (
+                SELECT raw._row, row_number() OVER (PARTITION BY {every} ORDER BY raw._row) AS _nth
+                FROM raw SEMI JOIN ({SOUND}) AS sound ON raw._row = sound._row) WHERE _nth > 1"""
+        )
+
+
+def _later_ones(place: int) -> str:
+    """Return the query of rows that repeat a value of an earlier sound row in a unique column."""
+    return f"""SELECT _row, 'unique' AS _rule FROM (
+        SELECT _row, row_number() OVER (PARTITION BY v{place} ORDER BY _row) AS _nth FROM ({SOUND})
+        WHERE v{place} IS NOT NULL) WHERE _nth > 1"""
 
 
 def count_fates(connection: duckdb.DuckDBPyConnection, n_rows: int) -> dict[str, int]:

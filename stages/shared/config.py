@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import sys
@@ -39,8 +40,8 @@ def compose(group: str, schema: type[T], argv: list[str] | None = None) -> tuple
     if faults:
         raise InputError(f"{path} is not valid", faults)
     seed = composed.get("seed")
-    if not isinstance(seed, int | None) or isinstance(seed, bool):
-        raise InputError(f"params.yaml: seed should be a whole number, got {seed!r}")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32):
+        raise InputError(f"params.yaml: seed should be a whole number from 0 to 2^32 - 1, got {seed!r}")
     return typing.cast(T, checked), choice, -1 if seed is None else seed
 
 
@@ -127,7 +128,12 @@ def _build_union(kinds: tuple[Any, ...], value: Any, where: str, faults: list[st
         if not own:
             return built
         attempts.append(own)
-    faults.extend(attempts[0])
+    same_place = [own[0] for own in attempts if len(own) == 1 and own[0].startswith(f"{where}: should be ")]
+    if len(same_place) == len(attempts):
+        wanted = [fault.removeprefix(f"{where}: should be ").split(", got ")[0] for fault in same_place]
+        faults.append(f"{where}: should be {', or '.join(wanted)}, got {same_place[0].split(', got ', 1)[1]}")
+    else:
+        faults.extend(attempts[0])
     return None
 
 
@@ -142,9 +148,17 @@ def _build_dataclass(kind: Any, value: Any, where: str, faults: list[str]) -> An
             faults.append(f"{_join(where, str(key))}: unknown key{did_you_mean(str(key), fields)}")
         else:
             built[key] = build(hints[key], item, _join(where, key), faults)
+            _check_range(fields[key], built[key], _join(where, key), faults)
     missing = [name for name, field in fields.items() if name not in value and _is_required(field)]
     faults.extend(f"{_join(where, name)}: missing" for name in missing)
     return None if missing else kind(**built)
+
+
+def _check_range(field: dataclasses.Field[Any], value: Any, where: str, faults: list[str]) -> None:
+    """Add a fault where a number is outside the `min` and `max` of its field's metadata."""
+    low, high = field.metadata.get("min", -math.inf), field.metadata.get("max", math.inf)
+    if isinstance(value, int | float) and not low <= value <= high:
+        faults.append(f"{where}: should be in [{low}, {high}], got {value!r}")
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
@@ -154,8 +168,10 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 def _expect(is_right: bool, value: Any, where: str, what: str, faults: list[str], known: tuple[Any, ...] = ()) -> Any:
     if is_right:
         return value
-    near = did_you_mean(value, map(str, known)) if isinstance(value, str) else ""
-    faults.append(f"{where}: should be {what}, got {value!r}{near}")
+    hint = did_you_mean(value, map(str, known)) if isinstance(value, str) else ""
+    if what == "a text" and isinstance(value, bool | int | float):
+        hint = "; quote it"
+    faults.append(f"{where}: should be {what}, got {value!r}{hint}")
     return None
 
 

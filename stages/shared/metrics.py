@@ -18,7 +18,6 @@ HIGHER_IS_BETTER = {
     "f1": True, "accuracy": True, "macro_f1": True, "mae": False, "rmse": False, "r2": True,
 }  # fmt: skip
 HEADLINE = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "r2"}
-CHUNK_CELLS = 20_000_000  # of resamples x rows held at once
 
 
 def row_loss(task: str, y: Array, scores: Array) -> Array:
@@ -33,28 +32,27 @@ def row_loss(task: str, y: Array, scores: Array) -> Array:
     return np.asarray(-np.log(np.clip(chosen, EPSILON, 1 - EPSILON)))
 
 
-def mean_loss(task: str, y: Array, scores: Array) -> float:
+def mean_loss(task: str, y: Array, scores: Array, weight: Array | None = None) -> float:
     """Return the mean log loss for classes, the root mean squared error for a number."""
-    mean = float(row_loss(task, y, scores).mean())
+    mean = float(np.average(row_loss(task, y, scores), weights=weight))
     return mean**0.5 if task == "regression" else mean
 
 
-def best_f1_threshold(y: Array, score: Array) -> float:
+def best_f1_threshold(y: Array, score: Array, weight: Array | None = None) -> float:
     """Return the score that, as the lowest one called positive, gives the highest F1; the higher one of equals."""
     order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(y[order] == 1)
+    weight = np.ones(len(y)) if weight is None else weight
+    hits, called = np.cumsum((y == 1)[order] * weight[order]), np.cumsum(weight[order])
     if not len(hits) or not hits[-1]:
         return 0.5
-    f1 = 2 * hits / (np.arange(1, len(y) + 1) + hits[-1])
+    f1 = 2 * hits / np.maximum(called + hits[-1], EPSILON)
     is_last_of_ties = np.append(np.diff(score[order]) != 0, True)
     return float(score[order][np.argmax(np.where(is_last_of_ties, f1, -1))])
 
 
 def compute(task: str, y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
     """Return {metric: shape (n_resamples,)} of the task, in a fixed order."""
-    chunk = max(1, CHUNK_CELLS // max(1, len(y)))
-    parts = [_TASKS[task](y, scores, threshold, W[i : i + chunk].astype(float)) for i in range(0, len(W), chunk)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return _TASKS[task](y, scores, threshold, W.astype(float))
 
 
 def _binary(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
@@ -100,10 +98,10 @@ def _multiclass(y: Array, scores: Array, threshold: float, W: Array) -> dict[str
     for number in range(scores.shape[1]):
         is_called, is_actual = called == number, y == number
         hits, total = W[:, is_called & is_actual].sum(1), W[:, is_called].sum(1) + W[:, is_actual].sum(1)
-        f1.append(_ratio(2 * hits, total))
+        f1.append(np.where(total > 0, _ratio(2 * hits, total), np.nan))  # neither there nor called: no value
     return {
         "accuracy": W[:, called == y].sum(1) / n,
-        "macro_f1": np.mean(f1, axis=0),
+        "macro_f1": np.nanmean(f1, axis=0),
         "log_loss": _sum(W, row_loss("multiclass", y, scores)) / n,
     }
 
@@ -114,7 +112,11 @@ def _regression(y: Array, scores: Array, threshold: float, W: Array) -> dict[str
     squares = _sum(W, error**2)
     centred = y - y.mean()  # or the difference of two large sums would lose its digits
     spread = _sum(W, centred**2) - _sum(W, centred) ** 2 / n
-    return {"mae": _sum(W, np.abs(error)) / n, "rmse": np.sqrt(squares / n), "r2": 1 - _ratio(squares, spread)}
+    return {
+        "mae": _sum(W, np.abs(error)) / n,
+        "rmse": np.sqrt(squares / n),
+        "r2": np.where(spread > 0, 1 - _ratio(squares, spread), np.nan),
+    }
 
 
 def _sum(W: Array, values: Array) -> Array:

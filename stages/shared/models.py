@@ -19,11 +19,18 @@ from stages.shared.files import write_json
 if TYPE_CHECKING:
     import numpy as np
 
-LINEAR = ("LogisticRegression", "LinearRegression", "Ridge", "Lasso", "ElasticNet")  # of sklearn.linear_model
+LINEAR = (
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "LinearRegression",
+    "Ridge",
+    "Lasso",
+    "ElasticNet",
+)  # of sklearn.linear_model
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip file can hold
 
 
-def make_estimator(arguments: dict[str, Any], seed: int, where: str) -> Any:
+def make_estimator(arguments: dict[str, Any], seed: int, where: str, task: str) -> Any:
     """Return the estimator that `_target_` names, with its arguments; `random_state` is the seed unless given.
 
     Raises InputError, naming the file `where`, for a class that is not there or refuses an argument.
@@ -37,15 +44,31 @@ def make_estimator(arguments: dict[str, Any], seed: int, where: str) -> Any:
     try:
         estimator = instantiate(arguments)
     except (HydraException, ImportError, OSError) as error:
-        cause = " ".join(line.strip() for line in str(error).splitlines() if not line.startswith("full_key"))
-        raise InputError(f"{where}: {target} cannot be made: {cause}") from None
+        raise InputError(f"{where}: {target} cannot be made: {_first_cause(error)}") from None
     if not hasattr(estimator, "fit"):
         raise InputError(f"{where}: {target} is not an estimator: it has no fit")
+    check_kind(estimator, task, where)
     if target.startswith("lightgbm."):
         check_lightgbm_names(arguments, where)
     parameters = estimator.get_params()
     seeds = [name for name in parameters if name == "random_state" or name.endswith("__random_state")]
     return estimator.set_params(**{name: seed for name in seeds if parameters[name] is None})
+
+
+def _first_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0]
+
+
+def check_kind(estimator: Any, task: str, where: str) -> None:
+    """Raise InputError for a classifier where a number is asked, a regressor or no probabilities where classes are."""
+    from sklearn.base import is_classifier, is_regressor
+
+    if task == "regression" and not is_regressor(estimator):
+        raise InputError(f"{where}: the target is a number, and {type(estimator).__name__} is no regressor")
+    if task != "regression" and not (is_classifier(estimator) and hasattr(estimator, "predict_proba")):
+        raise InputError(f"{where}: the target has classes, and {type(estimator).__name__} gives no probabilities")
 
 
 def check_lightgbm_names(arguments: dict[str, Any], where: str) -> None:

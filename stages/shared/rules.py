@@ -35,8 +35,10 @@ def _column_faults(name: str, column: Column) -> list[str]:
         faults.append(".reason: a dropped column needs one")
     if column.role == "time" and column.type not in MOMENTS:
         faults.append(f".type: a time column should be a date or timestamp, got {column.type!r}")
-    if column.role == "weight" and (column.type not in ("integer", "number") or column.nullable):
-        faults.append(".type: a weight should be a number and nullable: false")
+    if column.role == "weight" and (column.type not in ("integer", "number") or column.min is None):
+        faults.append(": a weight should be a number with min: 0 or more")
+    if column.role == "weight" and isinstance(column.min, int | float) and column.min < 0:
+        faults.append(f".min: a weight should not be below 0, got {column.min}")
     if column.formats and column.type not in MOMENTS:
         faults.append(f".formats: only for date and timestamp, not {column.type}")
     for form in column.formats:
@@ -128,6 +130,8 @@ def _target_faults(contract: Contract) -> list[str]:
         faults.append("columns: none has role: feature")
     target = contract.columns[targets[0]]
     where = f"columns.{targets[0]}"
+    if contract.task != "binary" and contract.positive is not None:
+        faults.append("positive: only for task: binary")
     if contract.task == "regression":
         return faults + ([] if target.type in ("integer", "number") else [f"{where}.type: regression needs a number"])
     values = target.values or []

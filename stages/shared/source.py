@@ -93,10 +93,10 @@ def _load_csv(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
     # Good rows are numbered without the rejected ones; the k-th reject at record r comes after r - k good rows.
     connection.execute(
         """CREATE TABLE raw AS
-           WITH shift AS (SELECT _row - k + 1 AS first_good, max(k) AS k
-                          FROM (SELECT _row, row_number() OVER (ORDER BY _row) AS k FROM rejects) GROUP BY 1)
-           SELECT _good + coalesce(k, 0) AS _row, read.* EXCLUDE (_good)
-           FROM read ASOF LEFT JOIN shift ON read._good >= shift.first_good ORDER BY 1"""
+           WITH shift AS (SELECT _row - _k + 1 AS _first_good, max(_k) AS _k
+                          FROM (SELECT _row, row_number() OVER (ORDER BY _row) AS _k FROM rejects) GROUP BY 1)
+           SELECT _good + coalesce(shift._k, 0) AS _row, read.* EXCLUDE (_good)
+           FROM read ASOF LEFT JOIN shift ON read._good >= shift._first_good ORDER BY 1"""
     )
     if layout.spans:
         connection.executemany("INSERT INTO spans VALUES (?, ?)", layout.spans)
@@ -113,7 +113,8 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
     relation = parquet(Path(source.path))
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     texts = [
-        f"regexp_replace({identifier(name)}::VARCHAR, '\\.0$', '') AS {identifier(name)}"
+        f"CASE WHEN NOT isnan({identifier(name)}) THEN regexp_replace({identifier(name)}::VARCHAR, '\\.0$', '') END"
+        f" AS {identifier(name)}"
         if kind in ("FLOAT", "DOUBLE")
         else f"{identifier(name)}::VARCHAR AS {identifier(name)}"
         for name, kind, *_ in described

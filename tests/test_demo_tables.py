@@ -1,0 +1,39 @@
+"""Each demo table runs the whole pipeline by one override, to a wheel that answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import run_in
+
+pytestmark = pytest.mark.slow
+
+# What a working pipeline reaches at least: below it something is broken, not just a little worse.
+FLOORS = {"survival": ("roc_auc", 0.75), "loans": ("roc_auc", 0.65), "houses": ("r2", 0.85), "jobs": ("macro_f1", 0.7)}
+
+
+@pytest.mark.parametrize("data", FLOORS)
+def test_a_demo_table_is_one_override_away(data: str, reproduced: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clone"
+    shutil.copytree(reproduced, folder)
+    run_in(folder, "dvc", "exp", "run", "-S", f"data={data}")
+    name, floor = FLOORS[data]
+    assert json.loads((folder / "reports/evaluate/metrics.json").read_text())[name] > floor
+    rows = json.loads((folder / "reports/prepare/summary.json").read_text())["rows"]
+    assert rows["in"] == rows["kept"] + rows["quarantined"] + rows["merged"]
+    [wheel] = (folder / "data/package").glob(f"{data}_model-*.whl")
+    members = zipfile.ZipFile(wheel).namelist()
+    assert {f"{data}_model/model/{member}" for member in ("contract.json", "card.md", "manifest.json")} <= set(members)
+
+
+def test_survivors_of_unknown_fate_are_kept_aside(reproduced: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clone"
+    shutil.copytree(reproduced, folder)
+    run_in(folder, "python", "-m", "stages.prepare", "data=survival")
+    summary = json.loads((folder / "reports/prepare/summary.json").read_text())
+    assert summary["broken"] == {"five_years": {"required": 195}}
+    assert summary["rows"] == {"in": 7874, "kept": 7679, "merged": 0, "quarantined": 195}
