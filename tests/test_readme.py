@@ -87,6 +87,8 @@ def test_the_numbers_of_the_default_table_are_the_reports() -> None:
     assert f"| {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] |" in line
     assert f"{against['value']:+.3f} [{against['low']:+.3f}, {against['high']:+.3f}] {against['verdict']}" in line
     assert f"roc_auc {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" in README
+    size = json.loads((ROOT / "reports/package/summary.json").read_text())["wheel_bytes"]
+    assert f"-py3-none-any.whl  {size} bytes" in README
 
 
 @pytest.mark.parametrize("name", ["rides", "survival", "loans", "houses", "jobs"])
