@@ -68,7 +68,7 @@ def main() -> None:
         (reports / "plots").mkdir()
         for name, table in tables.items():
             plots.write_table(reports / "plots" / f"{name}.csv", table)
-        draw(reports, tables)
+        draw(reports, tables, contract.classes)
     print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
 
 

@@ -12,17 +12,17 @@ TITLES = {
     "confusion": "Confusion, test rows",
     "roc": "ROC",
     "precision_recall": "Precision and recall",
-    "predicted": "Predicted and actual, test rows",
+    "predicted": "Predicted and actual, test rows at even ranks",
     "baselines": "Model and baselines",
 }
 
 
-def draw(folder: Path, tables: dict[str, Table]) -> None:
-    """Write one PNG for each table."""
+def draw(folder: Path, tables: dict[str, Table], classes: list[str]) -> None:
+    """Write one PNG for each table; `classes` in the order that the confusion shows them."""
     for name, table in tables.items():
         figure, axes = _figure(TITLES[name])
         if name == "confusion":
-            _draw_confusion(axes, table)
+            _draw_confusion(axes, table, classes)
         elif name == "baselines":
             _draw_intervals(axes, table)
         else:
@@ -41,9 +41,8 @@ def _draw_points(axes: Any, table: Table, name: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_confusion(axes: Any, table: Table) -> None:
+def _draw_confusion(axes: Any, table: Table, labels: list[str]) -> None:
     """Rows are actual classes, columns predicted ones; the shade is the share of the row."""
-    labels = list(dict.fromkeys(label for column in (0, 1) for row in table.rows for label in [row[column]]))
     counts = [[0] * len(labels) for _ in labels]
     for actual, predicted in table.rows:
         counts[labels.index(actual)][labels.index(predicted)] += 1
