@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import run_in
 
+from stages.shared.lineage import dvc_hash
+
 pytestmark = pytest.mark.slow
 
 # What may differ between two people's machines: number of threads, order of sets, time zone.
@@ -64,3 +66,17 @@ def test_equal_bytes_with_another_table_and_model(copy: Path, tmp_path: Path, mo
     run_in(other, "dvc", "repro", **ELSEWHERE)
     check_equal(one, other)
     assert {"conf/data/jobs.yaml", f"conf/model/{model}.yaml"} <= set(re.findall(r"conf/\w+/\w+\.yaml", lock_of(one)))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_number_of_duckdbs_threads_changes_no_byte(reproduced: Path, tmp_path: Path, threads: int):
+    """Set in the clone's code, since nothing in the environment sets it."""
+    other = clone_of(reproduced, tmp_path / "other")
+    path = other / "stages/shared/tables.py"
+    before = "SET enable_progress_bar = false"
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, f"{before}; SET threads = {threads}"))
+    run_in(other, "dvc", "repro")
+    assert contents(other / "reports") == contents(reproduced / "reports")
+    for stage in ("prepare", "featurize", "train", "evaluate", "package"):
+        assert dvc_hash(other / "data" / stage) == dvc_hash(reproduced / "data" / stage), stage
