@@ -24,6 +24,7 @@ from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.pictures import draw
+from stages.shared.progress import Progress
 from stages.shared.rows import Rows, read_rows
 from stages.shared.tables import connect, copy_to_parquet
 
@@ -95,9 +96,13 @@ def measure(
 ) -> dict[str, dict[str, Array]]:
     """Return {model: {metric: shape (1 + n_resamples,)}} of {model: (scores, threshold)}, the sample's value first."""
     parts: dict[str, list[dict[str, Array]]] = {name: [] for name in predictions}
+    progress, done = Progress("evaluate", "resamples", n_resamples), 0
     for W in resample(rows, n_resamples, seed):
         for name, (scores, threshold) in predictions.items():
             parts[name].append(compute(task, rows.y, scores, threshold, W))
+        done += len(W)
+        progress.update(done - 1)  # the first is the sample itself
+    progress.close()
     return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
 
 

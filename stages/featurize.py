@@ -19,6 +19,7 @@ from stages.runtime.plan import Feature, select_sql
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
+from stages.shared.progress import Progress
 from stages.shared.tables import connect, copy_to_parquet, parquet
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def main() -> None:
     connection = connect()
     connection.execute(f"CREATE VIEW kept AS SELECT * FROM {parquet(SOURCE / 'kept.parquet')}")
     connection.execute("CREATE VIEW train AS SELECT * FROM kept WHERE _split = 'train'")
+    progress = Progress("featurize", "steps", 2)
     candidates = fit(connection, contract, conf)
     dropped = constant(connection, candidates) if conf.drop_constant else []
     features = [feature for feature in candidates if feature["name"] not in dropped]
@@ -78,7 +80,9 @@ def main() -> None:
         )
     with replacing(DATA, REPORTS) as (data, reports):
         query = f"SELECT {carried(contract)}, {select_sql(features)} FROM kept ORDER BY _row"
+        progress.update(1, f": {len(features)} features fitted")
         n_rows = copy_to_parquet(connection, query, data / "features.parquet")
+        progress.close()
         write_json(data / "plan.json", features)
         summary = {"features": len(features), "dropped_constant": dropped}
         write_json(reports / "summary.json", summary)

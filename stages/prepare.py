@@ -20,6 +20,7 @@ from stages.shared.account import apply_contract, count_broken_rules, count_fate
 from stages.shared.config import CONF, compose
 from stages.shared.errors import InputError, did_you_mean, run
 from stages.shared.files import replacing, write_json
+from stages.shared.progress import Progress
 from stages.shared.rules import contract_faults
 from stages.shared.source import Source, load, read_header
 from stages.shared.split import SIDES, Split, split_faults
@@ -57,21 +58,26 @@ def main() -> None:
     conf, name, _ = compose("data", DataConf)
     contract = make_contract(name, conf)
     columns = check_header(conf.source, contract)
+    progress = Progress("prepare", "steps", 4)
     connection = connect()
     n_rows = load(connection, conf.source)
+    progress.update(1, f": {n_rows} rows read")
     if n_rows == 0:
         raise InputError(f"{conf.source.path}: a header and no rows")
     merges = conf.duplicates == "merge" or (conf.duplicates is None and bool(contract.with_role("key")))
     apply_contract(connection, contract, conf.split, merges_duplicates=merges)
     counts = count_fates(connection, n_rows)
+    progress.update(2, ": checked")
     with replacing(DATA, REPORTS) as (data, reports):
         write_quarantine(connection, conf.source, columns, data / "quarantine.parquet")
         check_limit(connection, conf, counts, data / "quarantine.parquet")
+        progress.update(3, f": {counts['quarantined']} quarantined")
         copy_to_parquet(connection, "SELECT * FROM kept ORDER BY _row", data / "kept.parquet")
         write_json(data / "contract.json", contract.to_json())
         sides = summarise_sides(connection, contract)
         summary = {"rows": counts, "split": sides, "broken": count_broken_rules(connection)}
         write_json(reports / "summary.json", summary)
+    progress.close()
     shown = ", ".join(f"{side} {sides[side]['rows']}" for side in SIDES)
     print(
         f"prepare: {DATA}/kept.parquet  {n_rows} rows = {counts['kept']} kept + {counts['quarantined']} quarantined "

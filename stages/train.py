@@ -139,16 +139,19 @@ def fit(
     dense = meta["dense"]
     X, X_validation = (rows.X if dense is None else expand_matrix(dense, rows.X) for rows in (train, validation))
     extra: dict[str, Any] = {}
+    progress = Progress("train", "trees", getattr(estimator, "n_estimators", 1))
     if type(estimator).__module__.startswith("lightgbm."):
-        extra = lightgbm_extra(conf, estimator, features, X_validation, validation, meta)
+        extra = lightgbm_extra(conf, estimator, features, X_validation, validation, meta, progress)
     elif conf.early_stopping is not None:
         raise InputError(f"{where}: early_stopping is LightGBM's; {type(estimator).__name__} has none")
     try:
-        return fit_estimator(estimator, X, train, **extra)
+        fit_estimator(estimator, X, train, **extra)
     except Exception as error:
         if not isinstance(error, ValueError | TypeError) and type(error).__name__ != "LightGBMError":
             raise
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
+    progress.close()
+    return estimator
 
 
 def lightgbm_extra(
@@ -158,11 +161,10 @@ def lightgbm_extra(
     X: np.ndarray[Any, Any],
     validation: Rows,
     meta: dict[str, Any],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return what LightGBM's `fit` is told besides: names, categories, the validation loss and when to stop."""
     import lightgbm
-
-    progress = Progress("train", "trees", estimator.get_params()["n_estimators"])
 
     def show(state: Any) -> None:
         loss = f", validation loss {state.evaluation_result_list[0][2]:.4f}" if state.evaluation_result_list else ""

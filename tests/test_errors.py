@@ -234,6 +234,31 @@ def test_an_unknown_choice_or_argument_is_refused(small: Path, stage: str, argum
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("stage", "path", "content", "message"),
+    [
+        (
+            "featurize",
+            "data/prepare/contract.json",
+            None,
+            "data/prepare/contract.json: no such file; `dvc repro` makes it",
+        ),
+        ("train", "data/featurize/plan.json", "[{", "data/featurize/plan.json: damaged: "),
+        ("package", "reports/evaluate/intervals.json", None, "reports/evaluate/intervals.json: no such file"),
+    ],
+)
+def test_an_earlier_output_that_is_absent_or_damaged_is_named(
+    small: Path, tmp_path: Path, stage: str, path: str, content: str | None, message: str
+) -> None:
+    folder = tmp_path / "workspace"
+    shutil.copytree(small, folder)
+    (folder / path).unlink() if content is None else (folder / path).write_text(content)
+    done = run_stage(folder, stage, *PIPELINE[stage], check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_class_without_training_rows_is_named(workspace: Path) -> None:
     rows = toy_rows()
     for row in rows[1:]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages.shared.errors import InputError
+
 
 @contextmanager
 def replacing(*folders: Path) -> Iterator[list[Path]]:
@@ -53,5 +55,10 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return what `write_json` wrote. Raises InputError where an earlier stage's output is absent or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; `dvc repro` makes it") from None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged: {error}; `dvc checkout` brings the last good one back") from None
