@@ -29,7 +29,7 @@ from stages.runtime.predictor import answer
 from stages.shared.card import model_card
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
-from stages.shared.files import read_json, replacing, write_json
+from stages.shared.files import json_bytes, read_json, replacing, write_json
 from stages.shared.lineage import dvc_hash
 from stages.shared.progress import Progress
 from stages.shared.tables import connect, parquet
@@ -72,7 +72,8 @@ def main() -> None:
     if not name.isidentifier() or keyword.iskeyword(name) or name in sys.stdlib_module_names:
         raise InputError(f"conf/packaging/{choice}.yaml: name should be a free Python module name, got {name!r}")
     records, scores = test_rows(contract)
-    expected = [answer(read_json(MODEL / "model.json"), row) for row in scores]
+    meta = read_json(MODEL / "model.json")
+    expected = [answer(meta, row) for row in scores]
     lineage = make_lineage(name)
     reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
     card = model_card(name, contract, reports, lineage)
@@ -82,7 +83,7 @@ def main() -> None:
             data,
             conf,
             name,
-            {"card.md": card.encode(), "lineage.json": as_json(lineage), "examples.json": as_json(examples)},
+            {"card.md": card.encode(), "lineage.json": json_bytes(lineage), "examples.json": json_bytes(examples)},
         )
         n_alone = len(records) if conf.replay_alone is None else min(conf.replay_alone, len(records))
         replay(wheel, name, records, expected, n_alone)
@@ -135,7 +136,8 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
     model = own | {source.name: source.read_bytes() for source in sources}
     manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
     members = {
-        f"{name}/model/{member}": content for member, content in (model | {"manifest.json": as_json(manifest)}).items()
+        f"{name}/model/{member}": content
+        for member, content in (model | {"manifest.json": json_bytes(manifest)}).items()
     }
     members |= {f"{name}/runtime/{source.name}": source.read_bytes() for source in sorted(RUNTIME.glob("*.py"))}
     content = hashlib.sha256(
@@ -184,11 +186,6 @@ def ask(folder: str, name: str, records: list[dict[str, Any]], n_alone: int) -> 
             yield from process.stdout
     if process.returncode != 0:
         raise RuntimeError(f"the wheel failed while answering, exit status {process.returncode}")
-
-
-def as_json(content: Any) -> bytes:
-    """Return JSON of fixed bytes."""
-    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 if __name__ == "__main__":

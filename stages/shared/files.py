@@ -48,10 +48,14 @@ def _recover(folder: Path) -> None:
     shutil.rmtree(last, ignore_errors=True)
 
 
+def json_bytes(content: Any) -> bytes:
+    """Return JSON of fixed bytes: sorted keys, a final newline; refuses NaN, which JSON has no word for."""
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` with sorted keys and a final newline; refuses NaN, which JSON has no word for."""
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+    """Write `json_bytes` of `content`."""
+    path.write_bytes(json_bytes(content))
 
 
 def read_json(path: Path) -> Any:
