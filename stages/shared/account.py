@@ -23,7 +23,7 @@ def apply_contract(
     connection: duckdb.DuckDBPyConnection, contract: Contract, split: Split, *, merges_duplicates: bool
 ) -> None:
     """Create `violations` (_row, column, rule, value), `merged` (_row) and `kept` (_row, _split, typed columns)."""
-    _check(connection, contract)
+    _check(connection, contract, split)
     for place, name in enumerate(contract.checked):
         _collect(connection, name, f"SELECT _row, r{place} AS _rule FROM checked WHERE r{place} IS NOT NULL")
     _merge(connection, contract, merges_duplicates)
@@ -36,7 +36,7 @@ def apply_contract(
     connection.execute(f"CREATE TABLE kept AS SELECT _row, {side} AS _split, {typed} FROM ({SOUND})")
 
 
-def _check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, contract: Contract, split: Split) -> None:
     """Create `checked`: of each row its content hash and, per checked column, text t, typed value v, broken rule r."""
     columns = [(f"{place}", name, contract.columns[name]) for place, name in enumerate(contract.checked)]
     texts = ", ".join(f"{text_sql(name, contract.missing)} AS t{place}" for place, name, _ in columns)
@@ -44,7 +44,7 @@ def _check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     rules = ", ".join(f"{rule_sql(column, f't{place}', f'v{place}')} AS r{place}" for place, _, column in columns)
     connection.execute(
         f"""CREATE TABLE checked AS SELECT *, {rules} FROM (SELECT *, {values} FROM (
-            SELECT _row, {content_sql(contract)} AS _content, {texts} FROM raw))"""
+            SELECT _row, {content_sql(contract, split)} AS _content, {texts} FROM raw))"""
     )
     connection.execute("CREATE TABLE merged (_row BIGINT)")
     connection.execute('CREATE TABLE violations (_row BIGINT, "column" VARCHAR, rule VARCHAR, value VARCHAR)')
