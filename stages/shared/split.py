@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.contract import Contract
@@ -122,7 +122,7 @@ def side_of(split: Split, text: str, moment: date | None = None) -> str:
     if split.by == "time":
         if moment is None:
             raise ValueError("a split by time needs the moment of the row")
-        at = moment if isinstance(moment, datetime) else datetime.combine(moment, time.min)
+        at = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
         return next((side for first, side in _first_moments(split) if at >= first), "train")
     digest = hashlib.md5((text + split.salt).encode(), usedforsecurity=False).hexdigest()
     return next((side for bound, side in _bounds(split) if digest < bound), "train")
