@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from stages.runtime.contract import Column, Contract, Violation, as_text, check_row, format_pattern, parse
+from stages.runtime.contract import Column, Contract, Violation, as_text, check_row, parse
 from stages.runtime.contract_sql import rule_sql, text_sql, value_sql
+from stages.runtime.forms import format_pattern
 from stages.shared.rules import contract_faults
 
 MISSING = ["NA", "?", "it's unknown", " padded "]

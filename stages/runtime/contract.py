@@ -6,75 +6,129 @@ first brought to text, then checked and parsed, so that CSV, Parquet and JSON fo
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
 from typing import Any, Literal
 
-Type = Literal["integer", "number", "boolean", "category", "text", "date", "timestamp"]
-Role = Literal["feature", "target", "key", "id", "group", "time", "weight", "drop"]
+from .expression import Rule, breaks
+from .forms import SPACE, as_text, bound, text_of, typed
 
-MOMENTS = ("date", "timestamp")
-SPACE = " \t\n\r\f\v"  # stripped from both ends of every value; ASCII only, so that all engines agree
-NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
-INTEGER = r"[+-]?[0-9]{1,18}(\.0*)?"
-BOOLEAN = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
-# Accepted besides a column's own formats, so that a request may always speak ISO 8601.
-ISO_FORMATS = {
-    "date": ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"],
-    "timestamp": [
-        "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f",
-        "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d",
-    ],
-}  # fmt: skip
-DIRECTIVES = {
-    "%Y": "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})",  # 1 to 9999; engines differ on the year 0
-    "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%H": "[0-9]{1,2}",
-    "%I": "[0-9]{1,2}", "%M": "[0-9]{1,2}", "%S": "[0-9]{1,2}", "%f": "[0-9]{1,6}", "%p": "[AaPp][Mm]",
-    "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}",
-}  # fmt: skip
+Type = Literal["integer", "number", "money", "percent", "boolean", "category", "text", "date", "timestamp"]
+Role = Literal["feature", "target", "key", "id", "group", "time", "weight", "drop"]
+Action = Literal["quarantine", "null", "fail"]
+
+
+FOR_NUMBERS = "integer, number, money, percent"
+FOR_TEXTS = "category, text"
+
+
+def _key(doc: str, applies_to: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return the metadata of a key: what REFERENCE.md says of it, and its range."""
+    return {"doc": doc, "applies_to": applies_to, **more}
 
 
 @dataclass(frozen=True)
 class Column:
-    """What one column must be. `min` and `max` are numbers, or ISO dates for date and timestamp columns."""
+    """What one column must be. Every rule looks at the value without spaces around it."""
 
-    type: Type
-    role: Role = "feature"
-    nullable: bool = True
-    min: float | str | None = None
-    max: float | str | None = None
-    values: list[str] | None = None
-    pattern: str | None = None
-    unique: bool = False
-    formats: list[str] = field(default_factory=list)
-    sensitive: bool = False
-    unit: str | None = None
-    reason: str | None = None
-    description: str | None = None
+    type: Type = field(metadata=_key("What the values are; see Types."))
+    role: Role = field(
+        default="feature",
+        metadata=_key(
+            "What the column is for: `key` tells rows apart, `group` is the entity that a split keeps whole, `time` "
+            "orders the rows, `id` is kept but not learnt from, `drop` is neither checked nor kept."
+        ),
+    )
+    nullable: bool = field(default=True, metadata=_key("Whether a value may be missing."))
+    min: float | str | None = field(
+        default=None,
+        metadata=_key(
+            "Smallest value; of dates an ISO date, quoted (in UTC where there is a `timezone`).",
+            f"{FOR_NUMBERS}, date, timestamp",
+        ),
+    )
+    max: float | str | None = field(
+        default=None, metadata=_key("Largest value, written as `min`.", f"{FOR_NUMBERS}, date, timestamp")
+    )
+    values: list[str] | None = field(default=None, metadata=_key("The only values, quoted.", FOR_TEXTS))
+    pattern: str | None = field(
+        default=None, metadata=_key("Regular expression that the whole value must match.", FOR_TEXTS)
+    )
+    unique: bool = field(default=False, metadata=_key("Whether a value may stand in one row only: the first has it."))
+    formats: list[str] = field(
+        default_factory=list,
+        metadata=_key("Formats such as `%d/%m/%Y %H:%M`, tried in this order before ISO 8601.", "date, timestamp"),
+    )
+    sensitive: bool = field(default=False, metadata=_key("Whether it is a trait that people are protected by."))
+    unit: str | None = field(default=None, metadata=_key("Unit of the values, for people."))
+    reason: str | None = field(default=None, metadata=_key("Why the column is dropped; needed where it is."))
+    description: str | None = field(default=None, metadata=_key("What the column says, for people."))
+    decimal: Literal[".", ","] | None = field(
+        default=None, metadata=_key("Decimal mark; unless said, the source's.", FOR_NUMBERS)
+    )
+    thousands: Literal["", ",", ".", " ", "'"] | None = field(
+        default=None,
+        metadata=_key(
+            "Mark between thousands, at all places or at none; a space is also a no-break one. Unless said, the "
+            'source\'s; money then takes `,` too (`.` where `decimal` is `","`).',
+            FOR_NUMBERS,
+        ),
+    )
+    missing: list[str] = field(
+        default_factory=list, metadata=_key("Texts that mean missing here, besides the source's.")
+    )
+    timezone: str | None = field(
+        default=None,
+        metadata=_key(
+            "Zone of values without an offset: an IANA name such as `Europe/Rome`, `UTC`, or an offset such as "
+            "`+02:00`. Only with it may values end in an offset. Stored as UTC.",
+            "timestamp",
+        ),
+    )
+    min_length: int | None = field(default=None, metadata=_key("Fewest characters (code points).", FOR_TEXTS, min=1))
+    max_length: int | None = field(default=None, metadata=_key("Most characters (code points).", FOR_TEXTS, min=1))
+    on_violation: Action = field(
+        default="quarantine",
+        metadata=_key(
+            "Of a row whose value breaks a rule: `quarantine` sets the row aside, `null` keeps it and makes the value "
+            "missing, `fail` stops the stage. A request is answered with `null`, and refused otherwise."
+        ),
+    )
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        """The decimal mark and the mark between thousands, empty for none."""
+        decimal = self.decimal or "."
+        if self.thousands is None and self.type == "money":
+            return decimal, "," if decimal == "." else "."
+        return decimal, self.thousands or ""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The columns of one table by name, in the source's order, and the texts that mean missing."""
+    """The columns of one table by name, in the source's order, the texts that mean missing, and the rules of a row."""
 
     name: str
     task: str
     positive: str | None
     columns: dict[str, Column]
     missing: list[str]
+    rules: dict[str, Rule] = field(default_factory=dict)  # over several columns
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Contract:
         """Return the contract that `data/prepare/contract.json` or a packaged model holds."""
         columns = {name: Column(**column) for name, column in stored["columns"]}
-        return cls(stored["name"], stored["task"], stored["positive"], columns, stored["missing"])
+        rules = {name: Rule(**rule) for name, rule in stored.get("rules", [])}
+        return cls(stored["name"], stored["task"], stored["positive"], columns, stored["missing"], rules)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads; the columns as pairs, since a JSON object has no order to rely on."""
-        return {**asdict(self), "columns": [[name, asdict(column)] for name, column in self.columns.items()]}
+        """Return what `from_json` reads; columns and rules as pairs, since a JSON object has no order to rely on."""
+        pairs = {
+            key: [[name, asdict(item)] for name, item in getattr(self, key).items()] for key in ("columns", "rules")
+        }
+        return {**asdict(self), **pairs}
 
     def with_role(self, *roles: str) -> list[str]:
         """Return the names of the columns that have one of `roles`, in the source's order."""
@@ -97,6 +151,11 @@ class Contract:
         return [name for name, column in self.columns.items() if column.role != "drop"]
 
     @property
+    def types(self) -> dict[str, str]:
+        """The type of each column that rules may name."""
+        return {name: self.columns[name].type for name in self.checked}
+
+    @property
     def inputs(self) -> list[str]:
         """The columns a prediction may read."""
         return self.with_role("feature", "time")
@@ -104,34 +163,19 @@ class Contract:
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule of one row; `value` is the text as it came, None for missing."""
+    """One broken rule of one row: of a column, or (`check`) a rule of its own name over several columns.
+
+    `value` is the text as it came, None for missing. With the action `null` the row stays, its value counts as missing;
+    with any other it is refused.
+    """
 
     column: str
     rule: str
     value: str | None
+    action: Action = "quarantine"
 
     def __str__(self) -> str:
         return f"{self.column}: {self.rule}, got {self.value!r}"
-
-
-def as_text(value: Any) -> str | None:
-    """Return the one text form of a value from CSV, JSON, Parquet or Python; None for missing (None, NaN)."""
-    if value is None or value is False or value is True:
-        return None if value is None else str(value).lower()
-    if isinstance(value, int | str):
-        return str(value)
-    if isinstance(value, float):
-        return None if math.isnan(value) else _float_text(value)
-    if isinstance(value, datetime | date):
-        return str(value)
-    if hasattr(value, "item"):  # a NumPy scalar
-        return as_text(value.item())
-    return str(value)
-
-
-def _float_text(value: float) -> str:
-    text = repr(float(value))  # a NumPy float is a float, but says so in its own repr
-    return text.removesuffix(".0")
 
 
 def parse(column: Column, text: str | None, missing: frozenset[str]) -> tuple[Any, str | None]:
@@ -139,13 +183,17 @@ def parse(column: Column, text: str | None, missing: frozenset[str]) -> tuple[An
     stripped = "" if text is None else text.strip(SPACE)
     if not stripped or stripped in missing:
         return None, None if column.nullable else "required"
-    value = _typed(column, stripped)
+    value = typed(column, stripped)
     if value is None:
         return None, "type"
     if column.values is not None and stripped not in column.values:
         return None, "values"
     if column.pattern is not None and not re.fullmatch(column.pattern, stripped, re.ASCII):
         return None, "pattern"
+    if column.min_length is not None and len(stripped) < column.min_length:
+        return None, "min_length"
+    if column.max_length is not None and len(stripped) > column.max_length:
+        return None, "max_length"
     if column.min is not None and value < bound(column, column.min):
         return None, "min"
     if column.max is not None and value > bound(column, column.max):
@@ -153,64 +201,32 @@ def parse(column: Column, text: str | None, missing: frozenset[str]) -> tuple[An
     return value, None
 
 
-def bound(column: Column, limit: float | str) -> Any:
-    """Return a declared `min` or `max` in the column's own type."""
-    if column.type == "date":
-        return date.fromisoformat(str(limit))
-    if column.type == "timestamp":
-        return datetime.fromisoformat(str(limit))
-    return float(limit) if column.type == "number" else limit
-
-
-def _typed(column: Column, text: str) -> Any:
-    """Return the text as the column's type, or None where it is not one."""
-    if column.type in ("category", "text"):
-        return text
-    if column.type == "boolean":
-        return BOOLEAN.get(text.lower())
-    if column.type == "integer":
-        return int(text.split(".")[0]) if re.fullmatch(INTEGER, text) else None
-    if column.type == "number":
-        number = float(text) if re.fullmatch(NUMBER, text) else math.inf
-        return number if math.isfinite(number) else None
-    return _moment(column, text)
-
-
-def _moment(column: Column, text: str) -> date | datetime | None:
-    for form in [*column.formats, *ISO_FORMATS[column.type]]:
-        if not re.fullmatch(format_pattern(form), text):
-            continue
-        try:
-            moment = datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return moment.date() if column.type == "date" else moment
-    return None
-
-
-def format_pattern(form: str) -> str:
-    """Return the regular expression of a date format: the shape that every engine is asked to accept.
-
-    Directives with nothing between them have full width, or engines would divide the digits differently.
-    """
-    parts = re.split(r"(%[A-Za-z])", form)
-    pattern = "".join(DIRECTIVES.get(part, "") if part.startswith("%") else re.escape(part) for part in parts)
-    return re.sub(r"\{1,([0-9])\}", r"{\1}", pattern) if re.search("%[A-Za-z]%[A-Za-z]", form) else pattern
-
-
 def check_row(
     contract: Contract, record: Mapping[str, Any], names: list[str]
 ) -> tuple[dict[str, Any], list[Violation]]:
     """Return (typed value of each column in `names`, all violations in that order).
 
-    An absent column counts as missing; a column that the contract does not know is a violation `unknown`.
+    An absent column counts as missing; a column that the contract does not know is a violation `unknown`. Rules over
+    several columns come last, and only those whose columns are all in `names`.
     """
-    missing = frozenset(contract.missing)
+    shared = frozenset(contract.missing)
     values: dict[str, Any] = {}
     violations = [Violation(str(key), "unknown", as_text(record[key])) for key in record if key not in contract.columns]
     for name in names:
-        text = as_text(record.get(name))
-        values[name], rule = parse(contract.columns[name], text, missing)
+        column = contract.columns[name]
+        text = text_of(column, record.get(name))
+        values[name], rule = parse(column, text, shared.union(column.missing) if column.missing else shared)
         if rule:
-            violations.append(Violation(name, rule, text))
-    return values, violations
+            violations.append(Violation(name, rule, text, column.on_violation))
+    return values, violations + _broken_rules(contract, record, values)
+
+
+def _broken_rules(contract: Contract, record: Mapping[str, Any], values: dict[str, Any]) -> list[Violation]:
+    violations = []
+    types = contract.types if contract.rules else {}
+    for name, rule in contract.rules.items():
+        involved = breaks(rule.check, types, values)
+        if involved:
+            texts = [f"{key}={text_of(contract.columns[key], record.get(key)) or ''}" for key in involved]
+            violations.append(Violation(name, "check", ", ".join(texts), rule.on_violation))
+    return violations

@@ -150,8 +150,9 @@ class Predictor:
 
     def _featurize(self, record: Mapping[str, Any]) -> list[float]:
         values, violations = check_row(self.contract, record, self.contract.inputs)
-        if violations:
-            raise BrokenContract(violations)
+        refusing = [violation for violation in violations if violation.action != "null"]
+        if refusing:
+            raise BrokenContract(refusing)
         return self._row_features(values)
 
 

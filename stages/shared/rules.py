@@ -6,7 +6,8 @@ import math
 import re
 from datetime import date, datetime
 
-from stages.runtime.contract import DIRECTIVES, MOMENTS, Column, Contract, bound, parse
+from stages.runtime.contract import Column, Contract, parse
+from stages.runtime.forms import DIRECTIVES, MOMENTS, bound
 from stages.shared.errors import did_you_mean
 
 LARGEST_INTEGER = 10**18
