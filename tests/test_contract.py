@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import struct
-from datetime import date, datetime
+import time
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -19,8 +20,10 @@ from hypothesis import strategies as st
 from stages.runtime.contract import Column, Contract, Violation, as_text, check_row, parse
 from stages.runtime.contract_sql import rule_sql, text_sql, value_sql
 from stages.runtime.forms import format_pattern
+from stages.runtime.zones import find_zone, zone_names
 from stages.shared.rules import contract_faults
 
+KINDS = ["integer", "number", "money", "percent", "boolean", "category", "text", "date", "timestamp"]
 MISSING = ["NA", "?", "it's unknown", " padded "]
 FORMATS = ["%m/%d/%y %H:%M", "%d-%m-%Y", "%b %d %Y", "%Y-%m-%d %I:%M %p", "%B %d, %Y", "%d.%m.%Y %H.%M.%S",
            "%H:%M %d/%b/%y", "%d/%m/%Y %H:%M:%S.%f", "%Y%m%d", "%m/%Y", "%Y"]  # fmt: skip
@@ -120,6 +123,123 @@ def test_own_format_is_read(form, text, value):
     assert parse(Column("timestamp", formats=[form]), text, frozenset()) == (value, None if value else "type")
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        (Column("money"), "$1,234.50", 1234.5), (Column("money"), "1,234.50 €", 1234.5), (Column("money"), "USD 5", 5.0),
+        (Column("money"), "5USD", 5.0), (Column("money"), "-$5", -5.0), (Column("money"), "$-5", -5.0),
+        (Column("money"), "- $5", -5.0), (Column("money"), "($5.25)", -5.25), (Column("money"), "$(5.25)", -5.25),
+        (Column("money"), "(5) USD", -5.0), (Column("money"), "$5 USD", 5.0), (Column("money"), "1e3", 1000.0),
+        (Column("money"), "5\u00a0€", 5.0), (Column("money"), "£.5", 0.5), (Column("money"), "-0", -0.0),
+        (Column("money"), "$1,23", None), (Column("money"), "$12,34,567", None), (Column("money"), "1234,567", None),
+        (Column("money"), "(-5)", None), (Column("money"), "-$-5", None), (Column("money"), "(5", None),
+        (Column("money"), "5)", None), (Column("money"), "5-", None), (Column("money"), "usd 5", None),
+        (Column("money"), "$", None), (Column("money"), "$$5", None), (Column("money"), "US 5", None),
+        (Column("money"), "5%", None), (Column("money"), "5 kr", None), (Column("money"), "()", None),
+        (Column("money", decimal=","), "1.234,50 €", 1234.5), (Column("money", decimal=","), "1.234", 1234.0),
+        (Column("money", decimal=","), "1.5", None), (Column("money", thousands=""), "$1,234", None),
+        (Column("money", thousands="'"), "CHF 1'234.50", 1234.5), (Column("money", thousands=" "), "1 234 $", 1234.0),
+        (Column("percent"), "12.5%", 12.5), (Column("percent"), "12.5 %", 12.5), (Column("percent"), "12.5", 12.5),
+        (Column("percent"), "-3\u00a0%", -3.0), (Column("percent"), "%5", None), (Column("percent"), "5%%", None),
+        (Column("percent"), "%", None), (Column("percent", decimal=","), "12,5 %", 12.5),
+        (Column("number", thousands=","), "1,234,567.5", 1234567.5), (Column("number", thousands=","), "1234.5", 1234.5),
+        (Column("number", thousands=","), "1,2345", None), (Column("number", thousands=","), "1234,567", None),
+        (Column("number", thousands=","), ",123", None), (Column("number", thousands=","), "1,234e2", 123400.0),
+        (Column("number", decimal=","), "2,125", 2.125), (Column("number", decimal=","), "2.125", None),
+        (Column("number", decimal=",", thousands="."), "2.125", 2125.0),
+        (Column("number", decimal=",", thousands=" "), "12 345,5", 12345.5),
+        (Column("number", decimal=",", thousands=" "), "12\u202f345,5", 12345.5),
+        (Column("integer", thousands=","), "-1,234", -1234), (Column("integer", thousands=","), "1,23", None),
+        (Column("integer", thousands=","), "999,999,999,999,999,999", 10**18 - 1),
+        (Column("integer", thousands=","), "9,999,999,999,999,999,999", None),
+        (Column("integer", decimal=",", thousands="."), "1.234,00", 1234),
+        (Column("number"), "1e+-5", None), (Column("number"), "+-5", None), (Column("number"), "1e0005", 1e5),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_marks_of_a_number_are_read(column, text, value):
+    expected = (value, None if value is not None else "type")
+    assert exact(parse(column, text, frozenset())) == exact(expected)
+    assert differences(column, [text], []) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "value"),
+    [
+        ("Europe/Rome", "2020-01-01 12:00", datetime(2020, 1, 1, 11)),
+        ("Europe/Rome", "2020-07-01", datetime(2020, 6, 30, 22)),
+        ("Europe/Rome", "2020-07-01 12:00Z", datetime(2020, 7, 1, 12)),
+        ("Europe/Rome", "2020-07-01T12:00:00.5+05:30", datetime(2020, 7, 1, 6, 30, 0, 500000)),
+        ("Europe/Rome", "2020-07-01 12:00 -0330", datetime(2020, 7, 1, 15, 30)),
+        ("Europe/Rome", "2020-07-01 12:00-03", datetime(2020, 7, 1, 15)),
+        ("Europe/Rome", "2020-03-29 02:30", datetime(2020, 3, 29, 1, 30)),   # skipped: read as 03:30 summer time
+        ("Europe/Rome", "2020-10-25 02:30", datetime(2020, 10, 25, 1, 30)),  # twice: the second, winter time
+        ("Europe/Rome", "2020-07-01Z", None), ("Europe/Rome", "2020-07-01 12:00+24", None),
+        ("Europe/Rome", "2020-07-01 12:00z", None), ("Europe/Rome", "2020-07-01 12:00+1", None),
+        ("Europe/Rome", "2020-07-01 12:00  Z", None), ("Europe/Rome", "0001-01-01", None),
+        ("America/New_York", "9999-12-31 23:59", None), ("-02:00", "2020-01-01", datetime(2020, 1, 1, 2)),
+        ("+0530", "2020-01-01", datetime(2019, 12, 31, 18, 30)), ("UTC", "2020-01-01", datetime(2020, 1, 1)),
+        (None, "2020-07-01 12:00Z", None), (None, "2020-07-01 12:00+01:00", None),
+    ],
+)  # fmt: skip
+def test_time_in_a_zone_becomes_utc(zone, text, value):
+    column = Column("timestamp", timezone=zone)
+    assert parse(column, text, frozenset()) == (value, None if value else "type")
+    assert differences(column, [text], []) == []
+
+
+def test_offset_is_read_behind_an_own_format():
+    column = Column("timestamp", formats=["%d/%m/%Y %H:%M", "%d-%m-%Y"], timezone="Europe/Rome")
+    assert parse(column, "01/07/2020 12:00+02:00", frozenset()) == (datetime(2020, 7, 1, 10), None)
+    assert parse(column, "01-07-2020", frozenset()) == (datetime(2020, 6, 30, 22), None), "-2020 is no offset here"
+    assert differences(column, ["01/07/2020 12:00+02:00", "01-07-2020"], []) == []
+
+
+@pytest.mark.parametrize("name", ["Europe/Rome", "America/New_York", "America/Sao_Paulo", "Africa/Casablanca", "Iran",
+                                  "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Antarctica/Troll", "WET"])  # fmt: skip
+def test_clock_changes_are_the_same_to_row_and_table(name):
+    """Every quarter of an hour around each change of the clocks from 1970 to 2037, and some moments far away."""
+    zone = find_zone(name)
+    days = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(68 * 365)]
+    changes = [
+        day for day in days if day.astimezone(zone).utcoffset() != (day + timedelta(1)).astimezone(zone).utcoffset()
+    ]
+    near = [day.replace(tzinfo=None) + timedelta(minutes=15 * n) for day in changes for n in range(-60, 200)]
+    moments = {
+        *near,
+        datetime(2, 1, 1),
+        datetime(1900, 1, 1),
+        datetime(1945, 6, 1),
+        datetime(2100, 7, 1),
+        datetime(9000, 7, 1),
+    }
+    assert changes
+    assert differences(Column("timestamp", timezone=name), sorted(map(str, moments)), []) == []
+
+
+def test_every_zone_is_known_to_the_database_and_agrees_in_every_year():
+    texts = [f"{year}-{month:02}-01 12:00" for year in range(1900, 2101, 5) for month in (1, 4, 7, 10)]
+    names = sorted(zone_names())
+    assert len(names) > 500
+    assert [name for name in names if differences(Column("timestamp", timezone=name), texts, [])] == []
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Apia", "America/New_York"])
+def test_neither_the_machine_nor_the_session_has_a_say_in_utc(zone, monkeypatch):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        column = Column("timestamp", timezone="Europe/Rome")
+        with duckdb.connect() as connection:
+            connection.execute(f"SET TimeZone = '{zone}'")
+            query = f"SELECT {value_sql(column, 't')} FROM (VALUES ('2020-07-01 12:00'), ('2020-07-01 12:00+02')) v(t)"
+            assert connection.execute(query).fetchall() == [(datetime(2020, 7, 1, 10),)] * 2
+        assert parse(column, "2020-07-01 12:00", frozenset())[0] == datetime(2020, 7, 1, 10)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_own_formats_come_before_iso():
     assert parse(Column("date", formats=["%Y-%d-%m"]), "2012-03-04", frozenset()) == (date(2012, 4, 3), None)
 
@@ -144,6 +264,9 @@ def test_literal_characters_of_a_format_stand_for_themselves(text, fits):
         (Column("timestamp", max="2012-01-01 12:00:00"), "2012-01-01 12:00:01", "max"),
         (Column("category", values=["a", "it's"]), "it's", None), (Column("category", values=["a"]), "A", "values"),
         (Column("integer", values=["1"]), "01", "values"),
+        (Column("text", min_length=2), "a", "min_length"), (Column("text", min_length=2), "é😀", None),
+        (Column("text", max_length=2), " ab ", None), (Column("text", max_length=2), "abc", "max_length"),
+        (Column("money", min=3), "$2.99", "min"), (Column("percent", max=100), "100.1%", "max"),
         (Column("text", pattern="[a-z]+"), "abc", None), (Column("text", pattern="[a-z]+"), "abc1", "pattern"),
         (Column("text", pattern="a|b"), "ab", "pattern"),
         (Column("integer", values=["1"], pattern="9", min=5), "x", "type"),
@@ -222,6 +345,8 @@ ODD = [
     "2012-13-01",
     "2012-01-01  00:00", "2012-01-01t00:00", "2012-01-01T00:00:00.000001", "2012-01-01 00:00:00.1234567",
     "2012-01-01Z",
+    "1e+-5", "+-5", "$ +-5", "1e0005", "1e99999999999999999999", "$1,234.50", "(1.5)", "12.5\t%", "2012-01-01 12:00Z",
+    "2012-01-01 12:00+01:00", "infinity", "epoch", "2012/01/01", "2012-01-01 (BC)", "-2012-01-01", "2012-01-01T12:00:00",
     "10000-01-01", "20120229", "20130229", "13/2012", "12/2012",
 ]  # fmt: skip
 LETTERS = st.characters(exclude_categories=["Cs"])
@@ -254,18 +379,52 @@ def changed(draw, texts: st.SearchStrategy[str]) -> str:
     )
 
 
+ZONES = ["UTC", "Europe/Rome", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "+05:30", "-0330", "Z"]
+LENGTHS = st.none() | st.integers(1, 6)
+OFFSETS = st.sampled_from(
+    ["Z", " Z", "+01", "-0330", "+05:30", " +00:00", "+24:00", "-23:59", "+1", "z", "-00:60", "  Z"]
+)
+
+
+@st.composite
+def with_offset(draw, texts: st.SearchStrategy[str]) -> str:
+    return draw(texts) + draw(OFFSETS)
+
+
+@st.composite
+def written_numbers(draw, column: Column) -> str:
+    """A number as people write it in such a column: with marks, signs, currencies, parentheses, here and there wrong."""
+    decimal, thousands = column.marks
+    digits = draw(st.text("0123456789", min_size=1, max_size=20))
+    if draw(st.booleans()):
+        groups = [digits[max(0, end - 3) : end] for end in range(len(digits), 0, -3)][::-1]
+        digits = (draw(st.sampled_from([thousands, thousands, ",", "\u00a0", "\u2019"]))).join(groups)
+    parts = [
+        draw(st.sampled_from(["", "", "-", "+", "("])), draw(st.sampled_from(["", "", "$", "€ ", "USD", "EUR\u00a0", "kr"])),
+        draw(st.sampled_from(["", "", "-", "(", " "])), digits,
+        draw(st.sampled_from(["", decimal, decimal + "5", decimal + "000", "e2", decimal + "25E-3", "_1"])),
+        draw(st.sampled_from(["", "", "%", " %", "\u202f%", ")", " €", "USD"])), draw(st.sampled_from(["", "", ")", " $"])),
+    ]  # fmt: skip
+    return "".join(parts)
+
+
 @st.composite
 def cases(draw, kind: str) -> tuple[Column, list[str], list[str]]:
     """A column of one type, texts for it, and the words for missing."""
     fields: dict[str, Any] = {"nullable": draw(st.booleans())}
     near = RANDOM
     limits: st.SearchStrategy[Any] = st.none()
-    if kind in ("integer", "number"):
-        near = NUMBERS
+    if kind in ("integer", "number", "money", "percent"):
+        fields["decimal"] = draw(st.sampled_from([None, ".", ","]))
+        fields["thousands"] = draw(st.sampled_from([None, "", ",", ".", " ", "'"]))
+        near = NUMBERS | written_numbers(Column(kind, **fields))
         limits = st.none() | st.integers(-1000, 1000) | st.floats(-1e6, 1e6) | st.floats(-1e300, 1e300)
     elif kind in ("date", "timestamp"):
+        zone = draw(st.sampled_from([None, *ZONES])) if kind == "timestamp" else None
+        fields["timezone"] = zone
         fields["formats"] = draw(st.lists(st.sampled_from(FORMATS), max_size=3))
         near = moments([*fields["formats"], "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M"])
+        near = with_offset(near) | near if zone else near
         limits = st.none() | (st.dates() if kind == "date" else st.datetimes()).map(str)
     elif kind == "boolean":
         near = st.sampled_from(["true", "T", "Yes", "1", "false", "f", "NO", "0", "yes ", "tru", "on"])
@@ -274,13 +433,14 @@ def cases(draw, kind: str) -> tuple[Column, list[str], list[str]]:
             st.sampled_from([None, "[a-z]+", "(a|ab)(c|bcd)?", "[^0-9]*", ".{2,4}", "'.*'|\\?", "a.b"])
         )
         near = RANDOM if fields["pattern"] is None else st.from_regex(fields["pattern"], fullmatch=True)
+        fields |= {"min_length": draw(LENGTHS), "max_length": draw(LENGTHS)}
     fields |= {"min": draw(limits), "max": draw(limits)}
     texts = draw(st.lists(near | changed(near) | RANDOM | st.sampled_from(ODD), min_size=1, max_size=25, unique=True))
     fields["values"] = draw(st.none() | st.lists(st.sampled_from([*texts, "1", "b'"]), min_size=1, max_size=5))
     return Column(kind, **fields), texts, draw(st.lists(st.sampled_from([*MISSING, texts[0]]), max_size=3))
 
 
-@pytest.mark.parametrize("kind", ["integer", "number", "boolean", "category", "text", "date", "timestamp"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_row_and_table_agree_on_any_text(kind):
     @PARITY
     @given(cases(kind))

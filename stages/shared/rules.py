@@ -7,9 +7,13 @@ import re
 from datetime import date, datetime
 
 from stages.runtime.contract import Column, Contract, parse
-from stages.runtime.forms import DIRECTIVES, MOMENTS, bound
+from stages.runtime.expression import ExpressionFault, parse_expression
+from stages.runtime.forms import DIRECTIVES, MOMENTS, NUMBERS, bound
+from stages.runtime.zones import find_zone, zone_names
 from stages.shared.errors import did_you_mean
 
+RESERVED = ("_row", "_split")  # columns of our own in kept.parquet
+TEXTS = ("category", "text")
 LARGEST_INTEGER = 10**18
 ISO_SAMPLE = datetime(2012, 3, 4, 5, 6, 7)
 
@@ -25,18 +29,18 @@ def contract_faults(contract: Contract) -> list[str]:
         for name, low in zip(contract.columns, folded, strict=True)
         if folded.count(low) > 1
     ]
-    return faults + _target_faults(contract)
+    return faults + _target_faults(contract) + _rule_faults(contract)
 
 
 def _column_faults(name: str, column: Column) -> list[str]:
     faults = []
-    if name.startswith("_"):
-        faults.append(": names that begin with '_' are ours")
+    if name.lower() in RESERVED:
+        faults.append(f": the names {' and '.join(RESERVED)} are ours")
     if column.role == "drop" and not column.reason:
         faults.append(".reason: a dropped column needs one")
     if column.role == "time" and column.type not in MOMENTS:
         faults.append(f".type: a time column should be a date or timestamp, got {column.type!r}")
-    if column.role == "weight" and (column.type not in ("integer", "number") or column.min is None):
+    if column.role == "weight" and (column.type not in NUMBERS or column.min is None):
         faults.append(": a weight should be a number with min: 0 or more")
     if column.role == "weight" and isinstance(column.min, int | float) and column.min < 0:
         faults.append(f".min: a weight should not be below 0, got {column.min}")
@@ -44,8 +48,8 @@ def _column_faults(name: str, column: Column) -> list[str]:
         faults.append(f".formats: only for date and timestamp, not {column.type}")
     for form in column.formats:
         faults += [f".formats: {form!r} {fault}" for fault in _format_faults(form, column)]
-    for rule in ("pattern", "values"):
-        if getattr(column, rule) is not None and column.type not in ("category", "text"):
+    for rule in ("pattern", "values", "min_length", "max_length"):
+        if getattr(column, rule) is not None and column.type not in TEXTS:
             faults.append(f".{rule}: only for category and text, not {column.type}")
     if column.values is not None and not all(column.values):
         faults.append(".values: an empty one can never stand in a row; leave the column nullable")
@@ -53,7 +57,41 @@ def _column_faults(name: str, column: Column) -> list[str]:
         faults.append(".values: should name at least one")
     if column.pattern is not None:
         faults += _pattern_faults(column.pattern)
-    return faults + _bound_faults(column)
+    return faults + _form_faults(column) + _bound_faults(column) + _action_faults(column)
+
+
+def _form_faults(column: Column) -> list[str]:
+    """Return what is wrong with the marks of numbers, the time zone and the texts for missing."""
+    faults = [
+        f".{key}: only for {', '.join(NUMBERS)}, not {column.type}"
+        for key in ("decimal", "thousands")
+        if getattr(column, key) is not None and column.type not in NUMBERS
+    ]
+    decimal, thousands = column.marks
+    if decimal == thousands:
+        faults.append(f".thousands: should differ from the decimal mark, both are {decimal!r}")
+    if column.timezone is not None and column.type != "timestamp":
+        faults.append(f".timezone: only for timestamp, not {column.type}")
+    elif column.timezone is not None:
+        faults += _zone_faults(column.timezone)
+    return faults
+
+
+def _zone_faults(zone: str) -> list[str]:
+    try:
+        find_zone(zone)
+    except ValueError:
+        known = "an IANA name, UTC, or an offset such as +02:00"
+        return [f".timezone: should be {known}, got {zone!r}{did_you_mean(zone, zone_names())}"]
+    return []
+
+
+def _action_faults(column: Column) -> list[str]:
+    if column.on_violation != "null":
+        return []
+    if column.role in ("target", "time", "group", "weight", "key"):
+        return [f".on_violation: a {column.role} column cannot do without values, so it cannot be null"]
+    return [] if column.nullable else [".on_violation: null needs a nullable column"]
 
 
 def _format_faults(form: str, column: Column) -> list[str]:
@@ -102,11 +140,19 @@ def _bound_faults(column: Column) -> list[str]:
         elif column.type == "integer":
             is_whole = isinstance(limit, int) and abs(limit) < LARGEST_INTEGER
             faults += [] if is_whole else [f".{rule}: should be a whole number below 10^18, got {limit!r}"]
-        elif column.type != "number":
+        elif column.type not in NUMBERS:
             faults.append(f".{rule}: only for numbers and dates, not {column.type}")
         elif isinstance(limit, str) or not math.isfinite(limit):
             faults.append(f".{rule}: should be a number, got {limit!r}")
+    if not faults and column.min is not None and column.max is not None and _is_above(column, column.min, column.max):
+        faults.append(f".min: should be at most max, got {column.min!r} and {column.max!r}")
+    if column.min_length is not None and column.max_length is not None and column.min_length > column.max_length:
+        faults.append(f".min_length: should be at most max_length, got {column.min_length} and {column.max_length}")
     return faults
+
+
+def _is_above(column: Column, low: float | str, high: float | str) -> bool:
+    return bool(bound(column, low) > bound(column, high))
 
 
 def _is_iso(column: Column, limit: float | str) -> bool:
@@ -115,6 +161,24 @@ def _is_iso(column: Column, limit: float | str) -> bool:
     except ValueError:
         return False
     return isinstance(limit, str) and getattr(moment, "tzinfo", None) is None
+
+
+def _rule_faults(contract: Contract) -> list[str]:
+    """Return the rules over several columns that cannot be read, or name what is not there."""
+    faults = []
+    for name, rule in contract.rules.items():
+        if name in contract.columns:
+            faults.append(f"rules.{name}: a column has this name")
+        try:
+            parse_expression(rule.check, contract.types)
+        except ExpressionFault as fault:
+            hint = ""
+            if fault.unknown in contract.columns:
+                hint = "; it is dropped"
+            elif fault.unknown is not None:
+                hint = did_you_mean(fault.unknown, contract.types)
+            faults.append(f"rules.{name}.check: {fault}{hint}")
+    return faults
 
 
 def _target_faults(contract: Contract) -> list[str]:
@@ -134,7 +198,7 @@ def _target_faults(contract: Contract) -> list[str]:
     if contract.task != "binary" and contract.positive is not None:
         faults.append("positive: only for task: binary")
     if contract.task == "regression":
-        return faults + ([] if target.type in ("integer", "number") else [f"{where}.type: regression needs a number"])
+        return faults + ([] if target.type in NUMBERS else [f"{where}.type: regression needs a number"])
     values = target.values or []
     if target.type != "category" or len(values) < 2:
         return [*faults, f"{where}: a class target needs type: category and values: with each class, quoted"]
