@@ -258,7 +258,7 @@ def _node_sql(node: Node, values: Mapping[str, str]) -> str:
 
 def _literal_sql(node: Node) -> str:
     if node.kind == "number":
-        return f"{node.value!r}::DOUBLE"
+        return f"({node.value!r}::DOUBLE)"
     if node.kind == "date":
         return f"TIMESTAMP {literal(str(node.value))}"
     return literal(node.value) if node.kind == "text" else str(node.value)

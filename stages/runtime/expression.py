@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -119,7 +120,8 @@ class _Reader:
             parts = (self._of_kind("number", tree.left), self._of_kind("number", tree.right))
             return Node(ARITHMETIC[type(tree.op)], "number", parts)
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-            return Node("negative", "number", (self._of_kind("number", tree.operand),))
+            part = self._of_kind("number", tree.operand)
+            return _number(-part.value) if part.op == "literal" else Node("negative", "number", (part,))
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "days":
             if len(tree.args) != 2 or tree.keywords:
                 raise ExpressionFault("days(a, b) takes two dates")
@@ -184,10 +186,9 @@ class _Reader:
 
 
 def _number(value: float) -> Node:
-    number = float(value) if abs(value) < 1e300 else math.inf
-    if not math.isfinite(number):
+    if abs(value) > sys.float_info.max:
         raise ExpressionFault(f"{str(value)[:20]}: too large a number")
-    return Node("literal", "number", value=number)
+    return Node("literal", "number", value=float(value))
 
 
 def _as_date(node: Node) -> Node:
