@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import identifier
+from stages.runtime.expression import Rule
 from stages.shared.account import apply_contract, count_broken_rules, count_fates, write_quarantine
 from stages.shared.config import CONF, compose
 from stages.shared.errors import InputError, did_you_mean, run
@@ -37,20 +38,30 @@ REASONS_SHOWN = 20
 class Limits:
     """What may be lost before the stage fails."""
 
-    quarantine: float = field(default=0.01, metadata={"min": 0, "max": 1})  # share of the rows
+    quarantine: float = field(
+        default=0.01, metadata={"min": 0, "max": 1, "doc": "Share of the rows that may go to quarantine."}
+    )
 
 
 @dataclass(frozen=True)
 class DataConf:
     """The schema of conf/data/NAME.yaml."""
 
-    task: Literal["binary", "multiclass", "regression"]
-    source: Source
-    columns: dict[str, Column]
-    split: Split
-    positive: str | None = None  # binary: the class whose probability is the score
-    limits: Limits = field(default_factory=Limits)
-    duplicates: Literal["merge", "keep"] | None = None  # exact ones; unless said, merged where a key tells rows apart
+    task: Literal["binary", "multiclass", "regression"] = field(metadata={"doc": "What is predicted."})
+    source: Source = field(metadata={"doc": "Where the table lies and how it is written."})
+    columns: dict[str, Column] = field(metadata={"doc": "What each column must be, by name."})
+    split: Split = field(metadata={"doc": "Which rows train, validate and test."})
+    positive: str | None = field(
+        default=None, metadata={"doc": "The class whose probability is the score.", "applies_to": "binary"}
+    )
+    limits: Limits = field(default_factory=Limits, metadata={"doc": "What may be lost before the stage fails."})
+    duplicates: Literal["merge", "keep"] | None = field(
+        default=None,
+        metadata={"doc": "What becomes of exact duplicates; unless said, merged where a key tells rows apart."},
+    )
+    rules: dict[str, Rule] = field(
+        default_factory=dict, metadata={"doc": "What must hold between the columns of a row, by a name of your own."}
+    )
 
 
 def main() -> None:
@@ -91,7 +102,7 @@ def make_contract(name: str, conf: DataConf) -> Contract:
     for key, column in conf.columns.items():
         required = column.role in ("target", "time", "group", "weight") or not column.nullable
         columns[key] = dataclasses.replace(column, nullable=not required)
-    contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing)
+    contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing, conf.rules)
     faults = contract_faults(contract) + split_faults(contract, conf.split)
     if not name.isidentifier():
         faults.append(f"the file's name becomes the packaged model's: letters, digits and _ only, got {name!r}")

@@ -126,7 +126,8 @@ def test_own_format_is_read(form, text, value):
 @pytest.mark.parametrize(
     ("column", "text", "value"),
     [
-        (Column("money"), "$1,234.50", 1234.5), (Column("money"), "1,234.50 €", 1234.5), (Column("money"), "USD 5", 5.0),
+        (Column("money"), "$1,234.50", 1234.5), (Column("money"), "1,234.50 €", 1234.5),
+        (Column("money"), "USD 5", 5.0),
         (Column("money"), "5USD", 5.0), (Column("money"), "-$5", -5.0), (Column("money"), "$-5", -5.0),
         (Column("money"), "- $5", -5.0), (Column("money"), "($5.25)", -5.25), (Column("money"), "$(5.25)", -5.25),
         (Column("money"), "(5) USD", -5.0), (Column("money"), "$5 USD", 5.0), (Column("money"), "1e3", 1000.0),
@@ -142,7 +143,8 @@ def test_own_format_is_read(form, text, value):
         (Column("percent"), "12.5%", 12.5), (Column("percent"), "12.5 %", 12.5), (Column("percent"), "12.5", 12.5),
         (Column("percent"), "-3\u00a0%", -3.0), (Column("percent"), "%5", None), (Column("percent"), "5%%", None),
         (Column("percent"), "%", None), (Column("percent", decimal=","), "12,5 %", 12.5),
-        (Column("number", thousands=","), "1,234,567.5", 1234567.5), (Column("number", thousands=","), "1234.5", 1234.5),
+        (Column("number", thousands=","), "1,234,567.5", 1234567.5),
+        (Column("number", thousands=","), "1234.5", 1234.5),
         (Column("number", thousands=","), "1,2345", None), (Column("number", thousands=","), "1234,567", None),
         (Column("number", thousands=","), ",123", None), (Column("number", thousands=","), "1,234e2", 123400.0),
         (Column("number", decimal=","), "2,125", 2.125), (Column("number", decimal=","), "2.125", None),
@@ -196,7 +198,8 @@ def test_offset_is_read_behind_an_own_format():
 
 
 @pytest.mark.parametrize("name", ["Europe/Rome", "America/New_York", "America/Sao_Paulo", "Africa/Casablanca", "Iran",
-                                  "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Antarctica/Troll", "WET"])  # fmt: skip
+                                  "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "WET",
+                                  "Antarctica/Troll"])  # fmt: skip
 def test_clock_changes_are_the_same_to_row_and_table(name):
     """Every quarter of an hour around each change of the clocks from 1970 to 2037, and some moments far away."""
     zone = find_zone(name)
@@ -346,7 +349,8 @@ ODD = [
     "2012-01-01  00:00", "2012-01-01t00:00", "2012-01-01T00:00:00.000001", "2012-01-01 00:00:00.1234567",
     "2012-01-01Z",
     "1e+-5", "+-5", "$ +-5", "1e0005", "1e99999999999999999999", "$1,234.50", "(1.5)", "12.5\t%", "2012-01-01 12:00Z",
-    "2012-01-01 12:00+01:00", "infinity", "epoch", "2012/01/01", "2012-01-01 (BC)", "-2012-01-01", "2012-01-01T12:00:00",
+    "2012-01-01 12:00+01:00", "infinity", "epoch", "2012/01/01", "2012-01-01 (BC)", "-2012-01-01",
+    "2012-01-01T12:00:00",
     "10000-01-01", "20120229", "20130229", "13/2012", "12/2012",
 ]  # fmt: skip
 LETTERS = st.characters(exclude_categories=["Cs"])
@@ -393,17 +397,19 @@ def with_offset(draw, texts: st.SearchStrategy[str]) -> str:
 
 @st.composite
 def written_numbers(draw, column: Column) -> str:
-    """A number as people write it in such a column: with marks, signs, currencies, parentheses, here and there wrong."""
+    """A number as people write it in such a column: marks, signs, currencies, parentheses, here and there wrong."""
     decimal, thousands = column.marks
     digits = draw(st.text("0123456789", min_size=1, max_size=20))
     if draw(st.booleans()):
         groups = [digits[max(0, end - 3) : end] for end in range(len(digits), 0, -3)][::-1]
         digits = (draw(st.sampled_from([thousands, thousands, ",", "\u00a0", "\u2019"]))).join(groups)
     parts = [
-        draw(st.sampled_from(["", "", "-", "+", "("])), draw(st.sampled_from(["", "", "$", "€ ", "USD", "EUR\u00a0", "kr"])),
+        draw(st.sampled_from(["", "", "-", "+", "("])),
+        draw(st.sampled_from(["", "", "$", "€ ", "USD", "EUR\u00a0", "kr"])),
         draw(st.sampled_from(["", "", "-", "(", " "])), digits,
         draw(st.sampled_from(["", decimal, decimal + "5", decimal + "000", "e2", decimal + "25E-3", "_1"])),
-        draw(st.sampled_from(["", "", "%", " %", "\u202f%", ")", " €", "USD"])), draw(st.sampled_from(["", "", ")", " $"])),
+        draw(st.sampled_from(["", "", "%", " %", "\u202f%", ")", " €", "USD"])),
+        draw(st.sampled_from(["", "", ")", " $"])),
     ]  # fmt: skip
     return "".join(parts)
 

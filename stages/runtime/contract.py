@@ -88,13 +88,17 @@ class Column:
     )
     min_length: int | None = field(default=None, metadata=_key("Fewest characters (code points).", FOR_TEXTS, min=1))
     max_length: int | None = field(default=None, metadata=_key("Most characters (code points).", FOR_TEXTS, min=1))
-    on_violation: Action = field(
+    on_violation: Action | None = field(
         default="quarantine",
         metadata=_key(
             "Of a row whose value breaks a rule: `quarantine` sets the row aside, `null` keeps it and makes the value "
             "missing, `fail` stops the stage. A request is answered with `null`, and refused otherwise."
         ),
     )
+
+    def __post_init__(self) -> None:
+        if self.on_violation is None:  # YAML reads an unquoted null as no value at all
+            object.__setattr__(self, "on_violation", "null")
 
     @property
     def marks(self) -> tuple[str, str]:
@@ -217,7 +221,7 @@ def check_row(
         text = text_of(column, record.get(name))
         values[name], rule = parse(column, text, shared.union(column.missing) if column.missing else shared)
         if rule:
-            violations.append(Violation(name, rule, text, column.on_violation))
+            violations.append(Violation(name, rule, text, column.on_violation or "null"))
     return values, violations + _broken_rules(contract, record, values)
 
 

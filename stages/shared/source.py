@@ -25,12 +25,18 @@ DAMAGED = (OSError, EOFError, zlib.error)  # what gzip raises
 class Source:
     """Where a table lies and how it is written. The dialect is declared, never guessed while running."""
 
-    path: str
-    format: Literal["csv", "parquet"] = "csv"
-    delimiter: str = ","
-    quote: str = '"'
-    encoding: Literal["utf-8", "latin-1"] = "utf-8"
-    missing: list[str] = field(default_factory=list)  # texts that mean missing, besides the empty one
+    path: str = field(metadata={"doc": "The file, in data/raw/NAME/."})
+    format: Literal["csv", "parquet"] = field(default="csv", metadata={"doc": "How the file is written."})
+    delimiter: str = field(default=",", metadata={"doc": "The one character between fields.", "applies_to": "csv"})
+    quote: str = field(
+        default='"', metadata={"doc": "The one character around fields, or empty for none.", "applies_to": "csv"}
+    )
+    encoding: Literal["utf-8", "latin-1"] = field(
+        default="utf-8", metadata={"doc": "How characters are written.", "applies_to": "csv"}
+    )
+    missing: list[str] = field(
+        default_factory=list, metadata={"doc": "Texts that mean missing in every column, besides the empty one."}
+    )
 
 
 @dataclass(frozen=True)

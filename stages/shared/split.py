@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,11 +29,21 @@ SCALE = 2**32  # steps from the smallest to the largest target: sums of whole nu
 class Split:
     """By the MD5 of the key, group or content (shares of the rows), or by the time column (first moments)."""
 
-    by: Literal["hash", "key", "group", "time"]  # hash: of the group, else of the key, else of all fields
-    validation: float | str  # share of the rows; by time: first moment of the validation rows
-    test: float | str  # share of the rows; by time: first moment of the test rows
-    salt: str = ""  # appended to the hashed text; another one draws another split
-    gap_days: float = 0  # by time: this long before validation and before test, rows are on no side
+    by: Literal["hash", "key", "group", "time"] = field(
+        metadata={
+            "doc": "`hash`: by the MD5 of the group, else the key, else all fields; `key` and `group` say which. "
+            "`time`: by the time column."
+        }
+    )
+    validation: float | str = field(
+        metadata={"doc": "Validation rows. By time, their first moment (UTC), quoted; otherwise their share."}
+    )
+    test: float | str = field(metadata={"doc": "Test rows, written as `validation`."})
+    salt: str = field(default="", metadata={"doc": "Appended to the hashed text: another one draws another split."})
+    gap_days: float = field(
+        default=0,
+        metadata={"doc": "By time: rows of so many days before `validation` and `test` are on no side (`gap`)."},
+    )
 
 
 def split_faults(contract: Contract, split: Split) -> list[str]:
