@@ -110,11 +110,15 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "wrong encoding": (
         "prepare",
         raw("id,day,size,colour,note,bought\n1,2024-01-01,1,red,caf\u00e9,no\n".encode("latin-1")),
-        ["data/raw/toy/toy.csv, after line", "not utf-8"],
+        ["1 of 1 rows", "row: 1 x unreadable: invalid encoding    first at line 2"],
     ),
-    "duplicate header": ("prepare", table(lambda rows: rows[0].append("size")), ["'size': stands twice in the header"]),
+    "duplicate header": (
+        "prepare",
+        table(lambda rows: rows[0].append("size")),
+        ["'size_2': in the file, not in columns", "a name that stands twice gets _2"],
+    ),
     "half a gzip file": ("prepare", corrupt_gzip, ["data/raw/toy/toy.csv.gz, after line", "the file is damaged"]),
-    "not a Parquet file": ("prepare", corrupt_parquet, ["toy.parquet: not a readable Parquet file"]),
+    "not a Parquet file": ("prepare", corrupt_parquet, ["toy.parquet: not readable as parquet: No magic bytes"]),
     "empty side": ("prepare", toy("2024-09-01", "2025-09-01"), ["the split leaves no rows for test"]),
     "split without order": ("prepare", toy("2024-09-01", "2024-06-01"), ["validation should begin before test"]),
     "features typo": (
@@ -171,7 +175,7 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "column without a name": (
         "prepare",
         table(lambda rows: rows[0].__setitem__(4, "")),
-        ["columns.note: not in the file", "column 5 has no name in the header"],
+        ["columns.note: not in the file", "'column_5': in the file", "a field without a name is column_N"],
     ),
     "share above one": (
         "evaluate",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from stages.runtime.contract import MOMENTS
 from stages.runtime.contract_sql import identifier
+from stages.runtime.forms import MOMENTS
 
 if TYPE_CHECKING:
     import duckdb

@@ -37,6 +37,18 @@ def replacing(*folders: Path) -> Iterator[list[Path]]:
             shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder beside `folder` that is gone afterwards, or when the next run begins."""
+    own = folder.with_name(f".{folder.name}.scratch")
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def _last(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 

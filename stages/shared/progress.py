@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 QUIET_SECONDS = 2.0  # work shorter than this says nothing
 PACE_SECONDS = {True: 0.2, False: 10.0}  # between lines, on a terminal or not
@@ -33,7 +40,39 @@ class Progress:
             flush=True,
         )
 
+    def restart(self) -> None:
+        """Count from nothing again, for the next piece of work."""
+        self.started = time.monotonic()
+
     def close(self) -> None:
         """End the rewritten line, if there is one."""
         if self.is_terminal and self.shown > self.started + QUIET_SECONDS:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def watching(connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int) -> Iterator[None]:
+    """Show how far DuckDB's query is, as rows with their pace and the time left, while the body runs queries."""
+    connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(connection, stage, n_rows, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int, done: threading.Event) -> None:
+    """Poll the running query; a share that falls is the next query, with a count of its own."""
+    progress, last, started = Progress(stage, "rows", n_rows), 0.0, time.monotonic()
+    while not done.wait(0.2):
+        share = max(0.0, connection.query_progress()) / 100
+        if share < last:
+            progress.restart()
+            started = time.monotonic()
+        last = share
+        seconds = max(time.monotonic() - started, 0.001)
+        progress.update(int(share * n_rows), f", {share * n_rows / seconds:.0f} rows/s")
+    progress.close()

@@ -1,186 +1,198 @@
-"""Reads a source of any supported format into DuckDB as text, and counts its records by a second route."""
+"""Where a table lies and how it is written: the schema, its files in their fixed order, the names of its columns."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
+import glob
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from stages.runtime.contract_sql import identifier, literal
 from stages.shared.errors import InputError
-from stages.shared.tables import parquet
 
 if TYPE_CHECKING:
-    import duckdb
+    from collections.abc import Sequence
 
-DAMAGED = (OSError, EOFError, zlib.error)  # what gzip raises
+PACKED = (".gz", ".zst", ".bz2", ".xz")
+SUFFIXES = {
+    "csv": (".csv", ".tsv", ".tab", ".txt", ".data", ".dat"),
+    "parquet": (".parquet", ".pq"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+}
+RESERVED = ("_row", "_split")  # what prepare adds to a table
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Where `python -m tools.fetch NAME` gets the source from; it writes `source.path` and the pin `source.sha256`."""
+
+    url: str | None = field(
+        default=None, metadata={"doc": "Anything fsspec opens: `https://`, `s3://`, ...; a glob where it can list."}
+    )
+    query: str | None = field(
+        default=None, metadata={"doc": "SQL that ends in ORDER BY, so that equal rows give equal bytes."}
+    )
+    connection: str | None = field(
+        default=None,
+        metadata={"doc": "With `query`: the environment variable that holds the connection string (never the string)."},
+    )
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a table lies and how it is written. The dialect is declared, never guessed while running."""
 
-    path: str = field(metadata={"doc": "The file, in data/raw/NAME/."})
-    format: Literal["csv", "parquet"] = field(default="csv", metadata={"doc": "How the file is written."})
-    delimiter: str = field(default=",", metadata={"doc": "The one character between fields.", "applies_to": "csv"})
-    quote: str = field(
-        default='"', metadata={"doc": "The one character around fields, or empty for none.", "applies_to": "csv"}
+    path: str = field(
+        metadata={
+            "doc": "A file, a glob or a folder in data/raw/NAME/. Several files are one table, in the order of their "
+            "names; `.gz`, `.zst`, `.bz2` and `.xz` are unpacked; folders named `key=value` are columns of Parquet."
+        }
     )
-    encoding: Literal["utf-8", "latin-1"] = field(
-        default="utf-8", metadata={"doc": "How characters are written.", "applies_to": "csv"}
+    format: Literal["csv", "parquet", "jsonl"] = field(
+        default="csv", metadata={"doc": "How the files are written; `jsonl`: one JSON object a line."}
+    )
+    delimiter: str = field(
+        default=",", metadata={"doc": 'The character between fields; a tab is `"\\t"`.', "applies_to": "csv"}
+    )
+    quote: str = field(
+        default='"', metadata={"doc": "The character around fields, or empty for none.", "applies_to": "csv"}
+    )
+    escape: str = field(
+        default="",
+        metadata={"doc": "What stands before a quote inside quotes; empty: it is doubled.", "applies_to": "csv"},
+    )
+    header: bool = field(
+        default=True,
+        metadata={
+            "doc": "Whether the first record names the columns; otherwise they are the contract's, in its order. A "
+            "field without a name is `column_N`, N its place from 1; a name that stands twice gets `_2`.",
+            "applies_to": "csv",
+        },
+    )
+    encoding: str = field(
+        default="utf-8",
+        metadata={
+            "doc": "How characters are written, as Python names it: `cp1252`, `utf-16`, ...; a byte order mark is "
+            "skipped.",
+            "applies_to": "csv, jsonl",
+        },
+    )
+    decimal: Literal[".", ","] = field(
+        default=".", metadata={"doc": "What stands before decimals; a column may say its own."}
+    )
+    thousands: Literal["", ",", ".", " ", "'"] = field(
+        default="", metadata={"doc": "What stands between groups of three digits; a column may say its own."}
     )
     missing: list[str] = field(
         default_factory=list, metadata={"doc": "Texts that mean missing in every column, besides the empty one."}
     )
+    fetch: Fetch | None = field(default=None, metadata={"doc": "Where `python -m tools.fetch NAME` gets it from."})
+    sha256: str | None = field(
+        default=None,
+        metadata={
+            "doc": "Pin: what tools.fetch brought (of one file as `sha256sum` prints it). Other content is refused."
+        },
+    )
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What the second route found in a CSV: its header, its records, and those that span several lines."""
+def source_files(source: Source) -> list[Path]:
+    """Return the files of a source in the order of their names. Raises InputError where there is none, or an empty one.
 
-    header: list[str]
-    n_records: int
-    spans: list[tuple[int, int]]  # (record number, the header's being 0; line breaks inside it or before it)
-
-
-def read_header(source: Source) -> list[str]:
-    """Return the column names in the file's order. Raises InputError where the file cannot be read."""
-    if not Path(source.path).is_file():
-        raise InputError(f"{source.path}: no such file (source.path)")
-    if Path(source.path).stat().st_size == 0:
-        raise InputError(f"{source.path}: the file is empty")
-    if source.format == "csv":
-        _, header = next(_records(source), (0, []))
-        if not header:
-            raise InputError(f"{source.path}: the file is empty")
-        return header
-    import duckdb
-
-    try:
-        described = duckdb.execute(f"DESCRIBE SELECT * FROM {parquet(Path(source.path))}").fetchall()
-    except duckdb.Error as error:
-        raise InputError(f"{source.path}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
-    return [row[0] for row in described]
-
-
-def load(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
-    """Create `raw` (_row, each column as text), `rejects` (_row, value, rule), `spans`; return the number of records.
-
-    `_row` is the record's number in the source, from 1. Raises InputError where DuckDB and the second route disagree.
+    A folder stands for all files below it that have a usual suffix of the format; hidden files are left out.
     """
-    import duckdb
+    path = Path(source.path)
+    if path.is_dir():
+        suffixes = tuple(suffix + packed for suffix in SUFFIXES[source.format] for packed in ("", *PACKED))
+        found = [file for file in path.rglob("*") if file.name.lower().endswith(suffixes)]
+        wanted = f"no file ending in {', '.join(SUFFIXES[source.format])} in this folder"
+    elif path.is_file():
+        found, wanted = [path], ""
+    else:
+        is_glob = glob.has_magic(source.path) and not path.is_absolute()
+        found = list(Path().glob(source.path)) if is_glob else []
+        wanted = "no file has such a name" if is_glob else "no such file"
+        if source.fetch and not is_glob:
+            wanted += "; `python -m tools.fetch` brings it"
+    files = sorted((file for file in found if file.is_file() and not _is_hidden(file)), key=Path.as_posix)
+    if not files:
+        raise InputError(f"{source.path}: {wanted} (source.path)")
+    empty = [str(file) for file in files if file.stat().st_size == 0]
+    if empty:
+        raise InputError(f"{empty[0]}: the file is empty")
+    return files
 
-    connection.execute("CREATE TABLE rejects (_row BIGINT, value VARCHAR, rule VARCHAR)")
-    connection.execute("CREATE TABLE spans (_row BIGINT, breaks BIGINT)")
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts if part != "..")
+
+
+def dialect_faults(source: Source) -> list[str]:
+    """Return what is wrong with the keys of a source, beyond the type of each."""
+    faults = []
+    for key, may_be_empty in (("delimiter", False), ("quote", True), ("escape", True)):
+        text = getattr(source, key)
+        if len(text) != 1 and not (may_be_empty and text == ""):
+            faults.append(f'source.{key}: should be one character (a tab is "\\t" in double quotes), got {text!r}')
+        elif text in ("\n", "\r"):
+            faults.append(f"source.{key}: should not be a line end")
+    if source.quote and source.quote in (source.delimiter, source.escape):
+        faults.append("source.quote: should differ from delimiter and escape (a doubled quote needs no escape)")
+    if source.thousands == source.decimal:
+        faults.append(f"source.thousands: should differ from decimal, got {source.thousands!r} for both")
     try:
-        return _load_csv(connection, source) if source.format == "csv" else _load_parquet(connection, source)
-    except duckdb.Error as error:
-        raise InputError(f"{source.path}: cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _load_csv(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
-    layout = _read_layout(source)
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in layout.header)
-    connection.execute(
-        f"""CREATE TABLE read AS SELECT row_number() OVER () AS _good, * FROM read_csv({literal(source.path)},
-            auto_detect = false, header = true, all_varchar = true, columns = {{{columns}}}, store_rejects = true,
-            delim = {literal(source.delimiter)}, quote = {literal(source.quote)}, escape = {literal(source.quote)},
-            encoding = {literal(source.encoding)})"""
-    )
-    connection.execute(
-        """INSERT INTO rejects SELECT line - 1, any_value(csv_line), 'unreadable: ' || lower(min(error_type::VARCHAR))
-           FROM reject_errors GROUP BY line ORDER BY line"""
-    )
-    # Good rows are numbered without the rejected ones; the k-th reject at record r comes after r - k good rows.
-    connection.execute(
-        """CREATE TABLE raw AS
-           WITH shift AS (SELECT _row - _k + 1 AS _first_good, max(_k) AS _k
-                          FROM (SELECT _row, row_number() OVER (ORDER BY _row) AS _k FROM rejects) GROUP BY 1)
-           SELECT _good + coalesce(shift._k, 0) AS _row, read.* EXCLUDE (_good)
-           FROM read ASOF LEFT JOIN shift ON read._good >= shift._first_good ORDER BY 1"""
-    )
-    if layout.spans:
-        connection.executemany("INSERT INTO spans VALUES (?, ?)", layout.spans)
-    n_read = _count(connection, "raw") + _count(connection, "rejects")
-    if n_read != layout.n_records:
-        raise InputError(
-            f"{source.path}: {layout.n_records} records by count but {n_read} by the reader: "
-            "the dialect in source: (delimiter, quote, encoding) does not fit the file"
+        "".encode(source.encoding)
+    except LookupError:
+        faults.append(
+            f"source.encoding: should be one that Python knows, such as utf-8, cp1252, got {source.encoding!r}"
         )
-    return layout.n_records
+    if source.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", source.sha256):
+        faults.append(f"source.sha256: should be 64 hexadecimal digits, got {source.sha256!r}")
+    return faults
 
 
-def _load_parquet(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
-    relation = parquet(Path(source.path))
-    described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    texts = [
-        f"CASE WHEN NOT isnan({identifier(name)}) THEN regexp_replace({identifier(name)}::VARCHAR, '\\.0$', '') END"
-        f" AS {identifier(name)}"
-        if kind in ("FLOAT", "DOUBLE")
-        else f"{identifier(name)}::VARCHAR AS {identifier(name)}"
-        for name, kind, *_ in described
-    ]
-    connection.execute(f"CREATE TABLE raw AS SELECT row_number() OVER () AS _row, {', '.join(texts)} FROM {relation}")
-    return _count(connection, "raw")
+def column_names(fields: Sequence[str]) -> list[str]:
+    """Return the names of columns from the fields of a header.
 
-
-def line_sql(source: Source, row: str) -> str:
-    """Return the expression of a record's line: its number, plus the header, plus line breaks inside records before.
-
-    `row` is the expression of the record's number, with its table's name, since `spans` has a column of that name too.
+    One without a name is `column_N`, its place from 1; a name that stands twice, in whatever case, or is one of ours,
+    gets `_2`, `_3`, ...
     """
-    if source.format == "parquet":
-        return row
-    return f"{row} + 1 + coalesce((SELECT sum(breaks) FROM spans WHERE spans._row < {row}), 0)::BIGINT"
+    names: list[str] = []
+    taken = set(RESERVED)
+    for place, text in enumerate(fields, start=1):
+        base = name = text.strip() or f"column_{place}"
+        number = 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{base}_{number}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
 
 
-def _read_layout(source: Source) -> Layout:
-    header: list[str] = []
-    spans = []
-    n_records = -1
-    last_line = 0
-    for line, record in _records(source):
-        breaks, last_line = line - last_line - 1, line
-        n_records += 1
-        if n_records == 0:
-            header = record
-        if breaks:
-            spans.append((n_records, breaks))
-    return Layout(header, n_records, spans)
+def records(path: Path, source: Source, *, keeps_blank: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield (last line, fields) of each record of a plain UTF-8 CSV, blank lines left out unless they are kept.
 
-
-def _records(source: Source) -> Iterator[tuple[int, list[str]]]:
-    """Yield (last line, fields) of each record, blank lines left out. Raises InputError naming the line."""
-    opener = gzip.open if source.path.endswith(".gz") else open
-    encoding = "utf-8-sig" if source.encoding == "utf-8" else source.encoding
+    Raises InputError naming the line where Python's csv module, which is strict, cannot go on.
+    """
     csv.field_size_limit(2**31 - 1)
     line = 0
     try:
-        with cast(BinaryIO, opener(source.path, "rb")) as raw, TextIOWrapper(raw, encoding, newline="") as text:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
             reader = csv.reader(
                 text,
                 delimiter=source.delimiter,
                 quotechar=source.quote or None,
+                escapechar=source.escape or None,
+                doublequote=not source.escape,
                 strict=True,
                 quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
             )
             for record in reader:
                 line = reader.line_num
-                if record:
+                if record or keeps_blank:
                     yield line, record
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source.path}, after line {line}: not {source.encoding}: {error.reason}") from None
     except csv.Error as error:
-        raise InputError(f"{source.path}, record after line {line}: {error} (source.quote, source.delimiter)") from None
-    except DAMAGED as error:
-        raise InputError(f"{source.path}, after line {line}: the file is damaged: {error}") from None
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(found[0]) if found else 0
+        what = "a quote is opened and never closed" if "end of data" in str(error) else str(error)
+        raise InputError(f"{source.path}, record after line {line}: {what} (source.quote, source.delimiter)") from None

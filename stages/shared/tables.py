@@ -11,12 +11,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """Return an empty in-memory database that keeps the order of rows and prints nothing."""
+MEMORY = "1200MB"  # of DuckDB; beyond it goes to disk. No result depends on it
+
+
+def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return an empty database that keeps the order of rows: in memory, or in a folder, for large tables."""
     import duckdb
 
-    connection = duckdb.connect()
+    connection = duckdb.connect(str(folder / "prepare.duckdb") if folder else ":memory:")
     connection.execute("SET preserve_insertion_order = true; SET enable_progress_bar = false")
+    connection.execute(f"SET memory_limit = '{MEMORY}'")
+    if folder:
+        connection.execute(f"SET temp_directory = '{folder}/spill'")
     return connection
 
 

@@ -65,7 +65,7 @@ def coincidence(connection: duckdb.DuckDBPyConnection, kept: str, columns: list[
     [(n,)] = connection.execute("SELECT count(*) FROM hashed_judged").fetchall()
     connection.execute("DROP TABLE hashed_training; DROP TABLE hashed_judged")
     largest: int = max((int(total) for (total,) in means), default=0)
-    return largest / 1e6 / max(n, 1)
+    return largest / 1e6 / max(int(n), 1)
 
 
 def _hash_sample(
