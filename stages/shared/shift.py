@@ -1,0 +1,44 @@
+"""How differently a column is distributed in two sets of rows of a profile, and how much of it chance would give."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+Column = dict[str, Any]  # of profile.json
+Shares = tuple[list[float], int]  # of each cell, and of how many rows
+
+
+def shares(column: Column, rows: dict[str, int], sampled: dict[str, int], sides: list[str]) -> Shares:
+    """Return the shares of a column's bins or values, of all others and of missing among the rows of `sides`.
+
+    What a profile hides (None) is left out. The number of rows is that of the sample, which the shares come from.
+    """
+    sides = [side for side in sides if side in rows]
+    counts = [sum(n or 0 for n in cell) for cell in zip(*(column["counts"][side] for side in sides), strict=True)]
+    missing = sum(column["missing"][side] for side in sides) / max(1, sum(rows[side] for side in sides))
+    total = sum(counts)
+    if not total:
+        return [*(0.0 for _ in counts), missing], sum(sampled[side] for side in sides)
+    return [*(n / total * (1 - missing) for n in counts), missing], sum(sampled[side] for side in sides)
+
+
+def total_variation(first: list[float], second: list[float]) -> float:
+    """Return half the sum of the absolute differences: the share of rows that would have to move, 0 to 1."""
+    return sum(abs(p - q) for p, q in zip(first, second, strict=True)) / 2
+
+
+def noise(first: Shares, second: Shares, alpha: float) -> float:
+    """Return what the total variation of two samples of one population stays under, but with probability alpha.
+
+    Its mean from the normal approximation of each cell's multinomial count, and above that the tail by McDiarmid's
+    inequality (1989, On the method of bounded differences, Lemma 1.2): a row changes it by 1/n at most. On the safe
+    side. Rows are taken as independent; rows that come in groups differ more than this.
+    """
+    (p, n), (q, m) = first, second
+    if not n or not m:
+        return 1.0
+    scale = 1 / n + 1 / m
+    pooled = [(n * a + m * b) / (n + m) for a, b in zip(p, q, strict=True)]
+    mean = sum(math.sqrt(2 / math.pi * x * max(0.0, 1 - x) * scale) for x in pooled) / 2
+    return min(1.0, mean + math.sqrt(scale * math.log(1 / alpha) / 2))
