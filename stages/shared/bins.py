@@ -25,7 +25,7 @@ def number_edges(low: float, high: float, *, is_whole: bool) -> list[float]:
     wanted = max((Fraction(high) - Fraction(low)) / BINS, Fraction(is_whole))
     if wanted == 0:
         return [low]
-    power = Fraction(10) ** math.floor(math.log10(max(wanted, sys.float_info.min)))
+    power = Fraction(10) ** math.floor(math.log10(max(float(wanted), sys.float_info.min)))
     step = next(power * n for n in (1, 2, 5, 10, 20) if power * n >= wanted)
     return _multiples(step, low, high)
 

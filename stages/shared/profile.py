@@ -40,7 +40,7 @@ def profile(
     rows = _rows(connection, kept)
     n_rows = sum(rows.values())
     every = 1 if n_rows <= EXACT_ROWS else -(-n_rows // SAMPLE_ROWS)
-    known = {column["name"]: column for column in like["columns"]} if like else {}
+    known = {column["name"]: column for column in like["columns"] if _is_alike(column, contract)} if like else {}
     columns = []
     for first in range(0, len(contract.checked), BATCH):
         names = contract.checked[first : first + BATCH]
@@ -56,6 +56,10 @@ def profile(
         "target": _target(connection, kept, contract, list(rows)),
         "columns": columns,
     }
+
+
+def _is_alike(column: Profile, contract: Contract) -> bool:
+    return column["name"] in contract.columns and column["type"] == contract.columns[column["name"]].type
 
 
 def sampled(kept: str, every: int) -> str:

@@ -99,20 +99,23 @@ def _count_distinct(table: Table, found: dict[str, Found]) -> None:
 
 
 def _measure(table: Table, found: dict[str, Found]) -> None:
-    """Add quantiles, values that occur, and the edges between which the middle 99% of the training rows lie."""
+    """Add quantiles, values that occur, and the edges of the bins."""
     asked = [ENDS[0], *QUANTILES, ENDS[1]]
     rows = table.by_side([f"quantile_disc({identifier(name)}, {asked})" for name in found], "profiled")
     for place, (name, column) in enumerate(found.items()):
         lists = {side: rows[side][place] for side in table.rows if rows[side][place]}
         column["quantiles"] = {side: [_short(value) for value in values[1:-1]] for side, values in lists.items()}
-        column["edges"] = []
-        if lists:
-            first = next(iter(lists.values()))  # training rows, unless the column is missing in all of them
-            ends = (first[2], first[-3]) if column.get("sensitive") else (first[0], first[-1])
-            column["edges"] = _edges(table.columns[name], *ends)
+        column["edges"] = _edges(table.columns[name], list(lists.values())) if lists else []
 
 
-def _edges(column: Column, low: Any, high: Any) -> list[float | str]:
+def _edges(column: Column, lists: list[list[Any]]) -> list[float | str]:
+    """Return edges around the middle 99% of the training rows, 90% if sensitive; of all sides for dates.
+
+    A split by time leaves no dates of the other sides inside. Without training rows the next side speaks for them.
+    """
+    sides = lists if column.type in MOMENTS else lists[:1]
+    at = 2 if column.sensitive else 0
+    low, high = min(values[at] for values in sides), max(values[-1 - at] for values in sides)
     if column.type not in MOMENTS:
         return list(number_edges(low, high, is_whole=column.type in WHOLE))
     ends = [datetime.fromisoformat(str(moment)) for moment in (low, high)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+WARNED_FROM = 0.1  # of the rows would have to move
+ALPHA = 0.05  # of one false warning among all, were the sides samples of one population
+
 Column = dict[str, Any]  # of profile.json
 Shares = tuple[list[float], int]  # of each cell, and of how many rows
 
@@ -42,3 +45,27 @@ def noise(first: Shares, second: Shares, alpha: float) -> float:
     pooled = [(n * a + m * b) / (n + m) for a, b in zip(p, q, strict=True)]
     mean = sum(math.sqrt(2 / math.pi * x * max(0.0, 1 - x) * scale) for x in pooled) / 2
     return min(1.0, mean + math.sqrt(scale * math.log(1 / alpha) / 2))
+
+
+def warn(profile: dict[str, Any]) -> dict[str, list[str]]:
+    """Return {column: a sentence for each side that strikingly differs from training}.
+
+    The total variation distance over bins or values and missing must be at least 0.1, and more than chance gives with
+    probability 0.05 over all comparisons of the page (Bonferroni). The time column is left out: a split may be by it.
+    """
+    rows, sampled = profile["rows"], profile["sample"]["rows"]
+    others = [side for side in ("validation", "test") if rows.get(side)]
+    compared = [column for column in profile["columns"] if "counts" in column and column["role"] != "time"]
+    found: dict[str, list[str]] = {}
+    if not rows.get("train"):
+        return found
+    for column in compared:
+        training = shares(column, rows, sampled, ["train"])
+        for side in others:
+            other = shares(column, rows, sampled, [side])
+            distance = total_variation(training[0], other[0])
+            by_chance = noise(training, other, ALPHA / (len(compared) * len(others)))
+            if distance >= WARNED_FROM and distance > by_chance:
+                text = f"{side} differs from training: {distance:.0%} of its rows are distributed otherwise"
+                found.setdefault(column["name"], []).append(f"{text} (chance alone: below {by_chance:.1%}).")
+    return found
