@@ -1,0 +1,109 @@
+"""One state of the repository: a commit, or the workspace as it lies here. Reads Git's files and DVC's data of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stages.shared.errors import InputError, did_you_mean
+
+
+class Revision:
+    """A commit by any name that Git knows, or the workspace (None). Raises InputError where there is no such commit."""
+
+    def __init__(self, name: str | None, folder: Path) -> None:
+        """Data that has to be fetched from a remote is put into `folder`."""
+        self.name, self.folder = name, folder
+        self.commit = None if name is None else commit_of(name)
+        self.why_no_data: dict[str, str] = {}
+        if self.text("dvc.yaml") is None or self.text("params.yaml") is None:
+            raise InputError(f"{self}: no pipeline there: it has no dvc.yaml or no params.yaml")
+
+    def __str__(self) -> str:
+        if self.commit is None:
+            return "the workspace"
+        short = self.commit[:10]
+        return short if short.startswith(str(self.name)[:7]) else f"{self.name} ({short})"
+
+    def text(self, path: str) -> str | None:
+        """Return a file that Git keeps, None where the revision has none."""
+        if self.commit is None:
+            return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else None
+        return git("show", f"{self.commit}:./{path}")
+
+    def json(self, path: str) -> Any:
+        """Return a JSON file that Git keeps, None where the revision has none. Raises InputError for a damaged one."""
+        text = self.text(path)
+        try:
+            return None if text is None else json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{self}: {path}: damaged: {error}") from None
+
+    def yaml(self, path: str) -> Any:
+        """Return a YAML file that Git keeps, None where the revision has none. Raises InputError for a damaged one."""
+        import yaml
+
+        text = self.text(path)
+        try:
+            return None if text is None else yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{self}: {path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+    def data(self, path: str) -> Path | None:
+        """Return a local path of a file that DVC keeps, None where it is not to be had; `why_no_data` then says why.
+
+        It is in the workspace, in the cache, or fetched from the remote.
+        """
+        if self.commit is None and Path(path).is_file():
+            return Path(path)
+        try:
+            return self._from_dvc(path)
+        except Exception as error:  # each kind of remote has errors of its own; the report says what it was
+            self.why_no_data[path] = " ".join(str(error).split()) or type(error).__name__
+            return None
+
+    def _from_dvc(self, path: str) -> Path:
+        digest = self._files.info(path).get("md5")
+        cached = Path(self._files.repo.cache.local.oid_to_path(digest)) if digest else None
+        if cached and cached.is_file():
+            return cached
+        target = self.folder / f"{self.commit or 'workspace'}-{path.replace('/', '-')}"
+        self._files.get_file(path, str(target))
+        return target
+
+    @cached_property
+    def _files(self) -> Any:
+        from dvc.api import DVCFileSystem  # type: ignore[import-untyped]
+        from dvc.repo import Repo  # type: ignore[import-untyped]
+
+        return DVCFileSystem(repo=Repo(".", rev=self.commit))
+
+
+def git(*arguments: str) -> str | None:
+    """Return what a Git command prints, None where it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def commit_of(name: str) -> str:
+    """Return the full hash of a commit. Raises InputError outside a Git repository and for an unknown name."""
+    if git("rev-parse", "--git-dir") is None:
+        raise InputError("this folder is not in a Git repository")
+    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if found is None:
+        known = (git("for-each-ref", "--format=%(refname:short)") or "").split()
+        raise InputError(f"{name!r}: no such commit, branch or tag{did_you_mean(name, known)}")
+    return found.strip()
+
+
+def base_of_main() -> str:
+    """Return the last commit that HEAD shares with main. Raises InputError where there is no main."""
+    head = commit_of("HEAD")
+    for main in ("main", "origin/main"):
+        found = git("merge-base", main, head)
+        if found:
+            return found.strip()
+    raise InputError("no branch main to compare with; name a base: python -m tools.diff BASE")
