@@ -325,6 +325,14 @@ def test_chance_alone_is_below_the_bound_of_noise_and_a_real_shift_above() -> No
     assert total_variation([1, 0], [0.8, 0.2]) > noise(([1, 0], 400), ([0.8, 0.2], 250), 0.05)
 
 
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
+def test_the_bound_of_noise_is_close_for_a_rare_cell(share: float) -> None:
+    """Below five standard errors at alpha 0.001, but above the 99.9% quantile of the normal approximation, 3.3."""
+    cells = ([share, 1 - share], 10_000)
+    error = (share * (1 - share) * 2 / 10_000) ** 0.5
+    assert 3.3 * error < noise(cells, cells, 0.001) < 5 * error + 3e-3
+
+
 def test_shares_count_missing_once_and_add_up_to_one() -> None:
     found = profiled({"c": Column("category")}, {"c": ["a", "a", None, None, "b", "a", "b", None, "b", "b"]})
     cells, n = shares(column(found, "c"), found["rows"], found["sample"]["rows"], ["train"])

@@ -77,7 +77,9 @@ def compare_contracts(base: dict[str, Any], head: dict[str, Any]) -> dict[str, A
 
 
 def _changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
-    if not isinstance(before, dict) or not isinstance(after, dict):
+    if {type(before), type(after)} <= {dict, type(None)} and before != after:
+        before, after = before or {}, after or {}
+    else:
         return {} if before == after else {prefix: [before, after]}
     found: dict[str, list[Any]] = {}
     for key in [*before, *(key for key in after if key not in before)]:
@@ -91,9 +93,8 @@ def _table(revision: Revision, notes: list[str]) -> tuple[Path, Contract] | None
     if path and stored:
         return path, _contract(json.loads(stored.read_text(encoding="utf-8")))
     why = next(iter(revision.why_no_data.values()), "unknown")
-    has_report = revision.json(PROFILE) is not None
-    instead = f"{PROFILE} stands in; rows are not compared" if has_report else f"and there is no {PROFILE} to stand in"
-    notes.append(f"The rows of {revision} are neither here, in the DVC cache, nor on a remote ({why}): {instead}.")
+    instead = f"{PROFILE} stands in for them" if revision.json(PROFILE) else f"nor is there a {PROFILE} to stand in"
+    notes.append(f"The rows of {revision} are neither here, in the DVC cache, nor on a remote ({why}); {instead}.")
     return None
 
 

@@ -79,7 +79,8 @@ class Revision:
         from dvc.api import DVCFileSystem  # type: ignore[import-untyped]
         from dvc.repo import Repo  # type: ignore[import-untyped]
 
-        return DVCFileSystem(repo=Repo(".", rev=self.commit))
+        # Remotes and cache as they are set up now: those of an old commit may be gone.
+        return DVCFileSystem(repo=Repo(".", rev=self.commit, config=dict(Repo(".").config)))
 
 
 def git(*arguments: str) -> str | None:

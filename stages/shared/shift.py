@@ -34,17 +34,21 @@ def total_variation(first: list[float], second: list[float]) -> float:
 def noise(first: Shares, second: Shares, alpha: float) -> float:
     """Return what the total variation of two samples of one population stays under, but with probability alpha.
 
-    Its mean from the normal approximation of each cell's multinomial count, and above that the tail by McDiarmid's
-    inequality (1989, On the method of bounded differences, Lemma 1.2): a row changes it by 1/n at most. On the safe
-    side. Rows are taken as independent; rows that come in groups differ more than this.
+    Its mean, from the normal approximation of each cell's multinomial count, and above that the smaller of two tails:
+    McDiarmid's (1989, On the method of bounded differences), where a row moves it by 1/n at most, and Klein and Rio's
+    (2005, Ann. Probab. 33:1060, theorem 1.1), which is sharp where nearly all rows are in one cell. On the safe side.
+    Rows are taken as independent; rows that come in groups differ more than this.
     """
     (p, n), (q, m) = first, second
     if not n or not m:
         return 1.0
-    scale = 1 / n + 1 / m
-    pooled = [(n * a + m * b) / (n + m) for a, b in zip(p, q, strict=True)]
-    mean = sum(math.sqrt(2 / math.pi * x * max(0.0, 1 - x) * scale) for x in pooled) / 2
-    return min(1.0, mean + math.sqrt(scale * math.log(1 / alpha) / 2))
+    scale, step, x = 1 / n + 1 / m, max(1 / n, 1 / m), math.log(1 / alpha)
+    pooled = [min(1.0, (n * a + m * b) / (n + m)) for a, b in zip(p, q, strict=True)]
+    mean = sum(math.sqrt(2 / math.pi * share * (1 - share) * scale) for share in pooled) / 2
+    largest = max(0.5, *pooled)
+    variance = largest * (1 - largest) * scale + 2 * step * mean
+    sharp = (3 * step * x + math.sqrt(9 * step**2 * x**2 + 8 * variance * x)) / 2
+    return min(1.0, mean + min(sharp, math.sqrt(scale * x / 2)))
 
 
 def warn(profile: dict[str, Any]) -> dict[str, list[str]]:
