@@ -10,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from stages.runtime.contract import MOMENTS, Column
+from stages.runtime.contract import Column
 from stages.runtime.contract_sql import identifier
+from stages.runtime.forms import MOMENTS
 from stages.shared.bins import EPOCH, moment_edges, number_edges
 from stages.shared.profile_values import Found, Table, list_values
 

@@ -19,17 +19,23 @@ def find_twins(connection: duckdb.DuckDBPyConnection, kept: str, columns: list[s
 
     Missing equals missing. Hashes only pick the rows that are then compared value by value.
     """
-    hashed = f"(SELECT *, hash({', '.join(map(identifier, columns))}) AS _hash FROM {kept})"
+    row_hash = f"hash({', '.join(map(identifier, columns))})"
     connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE twins AS
-            WITH shared AS MATERIALIZED (SELECT DISTINCT _hash FROM {hashed} AS t
-                SEMI JOIN (SELECT _hash FROM {hashed} WHERE _split IN {JUDGED}) AS j USING (_hash)
-                WHERE _split = 'train'),
-            judged AS (FROM {hashed} SEMI JOIN shared USING (_hash) WHERE _split IN {JUDGED}),
-            training AS (FROM {hashed} SEMI JOIN shared USING (_hash) WHERE _split = 'train')
-            SELECT _row, _split FROM judged SEMI JOIN training ON judged._hash = training._hash
-            AND {" AND ".join(f"judged.{c} IS NOT DISTINCT FROM training.{c}" for c in map(identifier, columns))}"""
+        f"""CREATE OR REPLACE TEMP TABLE hashes AS SELECT _split = 'train' AS trains, {row_hash} AS h FROM {kept}
+            WHERE _split IN ('train', 'validation', 'test');
+        CREATE OR REPLACE TEMP TABLE shared AS SELECT DISTINCT h FROM hashes
+            SEMI JOIN (SELECT h FROM hashes WHERE NOT trains) AS judged USING (h) WHERE trains;
+        DROP TABLE hashes; CREATE OR REPLACE TEMP TABLE twins (_row BIGINT, _split VARCHAR)"""
     )
+    [(n_shared,)] = connection.execute("SELECT count(*) FROM shared").fetchall()
+    if n_shared:
+        same = " AND ".join(f"judged.{name} IS NOT DISTINCT FROM training.{name}" for name in map(identifier, columns))
+        alike = f"SELECT * FROM (SELECT *, {row_hash} AS _hash FROM {kept}) SEMI JOIN shared ON _hash = h"
+        connection.execute(
+            f"""INSERT INTO twins SELECT _row, _split FROM ({alike} WHERE _split IN {JUDGED}) AS judged
+                SEMI JOIN ({alike} WHERE _split = 'train') AS training ON judged._hash = training._hash AND {same}"""
+        )
+    connection.execute("DROP TABLE shared")
     return dict(connection.execute("SELECT _split, count(*) FROM twins GROUP BY 1 ORDER BY 1").fetchall())
 
 
@@ -51,7 +57,7 @@ def coincidence(connection: duckdb.DuckDBPyConnection, kept: str, columns: list[
     values = ", ".join(f"h{place}" for place in range(len(columns)))
     rests = ", ".join(f"xor(whole, h{place})" for place in range(len(columns)))
     long = f"SELECT whole, unnest([{places}]) AS place, unnest([{values}]) AS value, unnest([{rests}]) AS rest"
-    [*means] = connection.execute(
+    means = connection.execute(
         f"""WITH judged AS ({long} FROM hashed_judged), training AS ({long} FROM hashed_training),
             equal AS (SELECT whole, count(*) AS n FROM hashed_training SEMI JOIN hashed_judged USING (whole)
                       GROUP BY 1),
@@ -64,19 +70,20 @@ def coincidence(connection: duckdb.DuckDBPyConnection, kept: str, columns: list[
     ).fetchall()
     [(n,)] = connection.execute("SELECT count(*) FROM hashed_judged").fetchall()
     connection.execute("DROP TABLE hashed_training; DROP TABLE hashed_judged")
-    largest: int = max((int(total) for (total,) in means), default=0)
-    return largest / 1e6 / max(int(n), 1)
+    largest = max((int(total) for (total,) in means), default=0)
+    return float(largest / 1e6 / max(n, 1))
 
 
 def _hash_sample(
     connection: duckdb.DuckDBPyConnection, kept: str, name: str, which: str, columns: list[str], share: float
 ) -> None:
     """Create `hashed_NAME` (whole, h0, h1, ...): the hash of each value with its column's place, and their xor."""
-    hashes = ", ".join(f"hash({place}, {identifier(column)}) AS h{place}" for place, column in enumerate(columns))
+    # Hashed twice: the first is linear in the place, and the xor would not see values change places.
+    hashes = ", ".join(f"hash(hash({place}, {identifier(column)})) AS h{place}" for place, column in enumerate(columns))
     whole = "h0"
     for place in range(1, len(columns)):
         whole = f"xor({whole}, h{place})"
-    sampled = f"AND md5_number_lower(_row::VARCHAR) < {int(share * 2**64)}::UHUGEINT" if share < 1 else ""
+    sampled = f"AND md5_number(_row::VARCHAR) >> 64 < {int(share * 2**64)}::UHUGEINT" if share < 1 else ""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE hashed_{name} AS
             SELECT *, {whole} AS whole FROM (SELECT {hashes} FROM {kept} WHERE {which} {sampled})"""
