@@ -17,7 +17,7 @@ PACE_SECONDS = {True: 0.2, False: 10.0}  # between lines, on a terminal or not
 
 
 class Progress:
-    """Counts steps of known number and shows them with the time left: `train: 250/600 trees, 3 s left`."""
+    """Counts steps and shows them with the time left, `train: 250/600 trees, 3 s left`; a total of 0 is unknown."""
 
     def __init__(self, stage: str, unit: str, total: int) -> None:
         self.stage, self.unit, self.total = stage, unit, total
@@ -32,7 +32,8 @@ class Progress:
             return
         self.shown = now
         left = (now - self.started) / done * (self.total - done)
-        line = f"{self.stage}: {done}/{self.total} {self.unit}, {left:.0f} s left{note}"
+        known = f"{done}/{self.total} {self.unit}, {left:.0f} s left"
+        line = f"{self.stage}: {known if self.total else f'{done} {self.unit}'}{note}"
         print(
             f"\r\033[K{line}" if self.is_terminal else line,
             end="" if self.is_terminal else "\n",
