@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,15 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*map(str, reversed(folders)), os.environ["PATH"]]))
 
 
+def why_not() -> str | None:
+    """Return why no server can be started here, or None."""
+    if program("initdb") is None or program("postgres") is None:
+        return "no PostgreSQL server on PATH or in /usr/lib/postgresql (Debian and Ubuntu: apt-get install postgresql)"
+    if os.geteuid() == 0 and "postgres" not in {entry.pw_name for entry in pwd.getpwall()}:
+        return "PostgreSQL refuses to run as root, and there is no account postgres"
+    return None
+
+
 def user() -> dict[str, object]:
     """Return how to start it: as root, under the account that Debian's package made, since it refuses root."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -57,7 +67,11 @@ def running(folder: Path) -> Iterator[Server]:
     password.chmod(0o644)
     make = [program("initdb"), "-D", str(folder / "data"), "-U", "plumb", "-A", "scram-sha-256", "-E", "UTF8"]
     subprocess.run(
-        [*make, "--locale=C", "--no-sync", f"--pwfile={password}"], check=True, capture_output=True, cwd=folder, **user()
+        [*make, "--locale=C", "--no-sync", f"--pwfile={password}"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        **user(),
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -53,6 +53,8 @@ def _edited(text: str, entries: dict[str, tuple[Any, Any, bool]], pin: str) -> s
         start, end = value.start_mark.index, value.end_mark.index
         gap = "" if text[start - 1 : start] in (" ", "\t") else " "  # `sha256:` with nothing behind it
         return f'{text[:start]}{gap}"{pin}"{text[end:]}'
+    if "path" not in entries:  # it comes from an anchor
+        return text
     key, value, is_flow = entries["path"]
     end = value.end_mark.index
     if is_flow:

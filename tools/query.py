@@ -30,7 +30,7 @@ from stages.shared.source import Fetch
 if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult, Engine
 
-ROWS_AT_ONCE = 10_000  # in memory
+ROWS_AT_ONCE = 2_000  # in memory
 SECONDS_TO_CONNECT = 20
 SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO'", "IntervalStyle = 'postgres'", "extra_float_digits = 1")
 EXAMPLE = "postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -141,7 +141,8 @@ def said(error: Exception) -> str:
     """Return what the database itself said, in one line."""
     own = getattr(error, "orig", None) or error
     lines = [line.strip() for line in str(own).splitlines() if line.strip(" ^\t")]
-    return " ".join(lines) or type(own).__name__
+    text = re.sub(r'DECLARE "\w+" CURSOR FOR ', "", " ".join(lines))  # how SQLAlchemy keeps the rows at the server
+    return text or type(own).__name__
 
 
 def hide(message: str, url: URL) -> str:
@@ -176,20 +177,24 @@ def text_file(file: Path) -> Iterator[io.TextIOWrapper]:
             yield text
 
 
+must_quote = re.compile('[",\r\n]').search
+
+
 def csv_lines(rows: Iterable[list[str]]) -> str:
     """Return CSV records. Not the standard library's: which fields it quotes depends on Python's version."""
     return "".join(",".join(map(_quoted, row)) + "\n" if row != [""] else '""\n' for row in rows)
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
+    return '"' + text.replace('"', '""') + '"' if must_quote(text) else text
 
 
 def field(value: Any) -> str:
     """Return the one text form of a value of a database."""
-    kind = type(value)
-    if kind is str:
-        return cast(str, value)
+    if type(value) is str:
+        return value
+    if value is None or type(value) is int:
+        return "" if value is None else str(value)
     if isinstance(value, datetime) and value.tzinfo:
         return str(value.astimezone(UTC))
     if isinstance(value, Decimal):
@@ -199,5 +204,8 @@ def field(value: Any) -> str:
     if isinstance(value, timedelta):
         return as_text(value.total_seconds()) or ""
     if isinstance(value, list | tuple | dict):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=field)
+        return JSON.encode(value)
     return as_text(value) or ""
+
+
+JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=field)
