@@ -124,6 +124,23 @@ def test_a_lost_file_is_brought_back_as_pinned(shop: Path):
     assert (shop / CONF).read_bytes() == conf
 
 
+def test_a_lost_file_of_a_source_that_changed_is_refused_with_both_hashes(shop: Path):
+    fetch(shop, "shop", SHOP=SQLITE)
+    (shop / FILE).unlink()
+    sql(shop, "DELETE FROM orders WHERE id = 2")
+    done = fetch(shop, "shop", SHOP=SQLITE)
+    assert done.returncode == 1
+    assert f"  pinned  sha256 {PIN}\n  now     2 rows" in done.stderr
+    assert not (shop / FILE).exists()
+
+
+def test_a_damaged_file_is_replaced_by_what_the_pin_says(shop: Path):
+    fetch(shop, "shop", SHOP=SQLITE)
+    (shop / FILE).write_text("damaged\n")
+    assert "as pinned" in fetch(shop, "shop", SHOP=SQLITE).stdout
+    assert (shop / FILE).read_bytes().decode() == EXPECTED
+
+
 def test_a_file_that_no_pin_vouches_for_is_not_overwritten(shop: Path):
     (shop / FILE).parent.mkdir(parents=True)
     (shop / FILE).write_text("mine\n")

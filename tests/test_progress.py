@@ -56,3 +56,10 @@ def test_on_a_terminal_one_line_is_rewritten_and_removed(
     assert text.count("\r\033[K") == 3
     assert "\n" not in text
     assert text.endswith("\r\033[K")
+
+
+def test_without_a_known_total_the_count_alone_is_shown(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    counter = Progress("fetch", "rows", 0)
+    clock.now += 3
+    counter.update(2000)
+    assert capsys.readouterr().err.splitlines() == ["fetch: 2000 rows"]

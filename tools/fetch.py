@@ -177,12 +177,14 @@ def settle(order: Order, brought: list[Path], is_accepted: bool) -> str:
 
 def refusal(order: Order, old: list[Path], there: str | None, now: str) -> InputError:
     """Return the error that shows the old content beside the new one."""
-    about = described(order, old) if old else "no file there"
-    kept = f"pinned  {about}, sha256 {there}" if there == order.pin else f"there   {about}, sha256 {there or 'none'}"
     what = (
         "the source has other content than the pin" if order.pin else "another file lies there, and no pin says which"
     )
-    lines = [kept, now] if order.pin in (None, there) else [f"pinned  sha256 {order.pin}", kept, now]
+    word = "pinned " if there == order.pin else "there  "
+    lines = [f"{word} {described(order, old)}, sha256 {there}"] if old else []
+    if order.pin not in (None, there):
+        lines.insert(0, f"pinned  sha256 {order.pin}")
+    lines.append(now)
     step = f"python -m tools.fetch {order.name} --accept takes it; the pull request then shows the new pin"
     return InputError(f"{order.path}: {what}; nothing was changed", [*lines, step])
 
