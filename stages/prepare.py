@@ -16,20 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.contract import Column, Contract
-from stages.runtime.contract_sql import identifier
 from stages.runtime.expression import Rule
 from stages.runtime.forms import NUMBERS
 from stages.shared.account import Account
 from stages.shared.config import CONF, compose
 from stages.shared.errors import InputError, did_you_mean, run
 from stages.shared.files import replacing, scratch, write_json
+from stages.shared.leakage import find_leaks, waive_faults
 from stages.shared.pin import pin_of
+from stages.shared.profile import profile, profile_bytes
+from stages.shared.profile_page import page
 from stages.shared.progress import watching
 from stages.shared.reader import open_table
 from stages.shared.reasons import Reasons
 from stages.shared.rules import contract_faults
 from stages.shared.source import Source, dialect_faults, source_files
-from stages.shared.split import SIDES, Split, split_faults
+from stages.shared.split import SIDES, Split, balance, membership_digests, split_faults
 from stages.shared.tables import connect, parquet
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ def make_contract(name: str, conf: DataConf) -> Contract:
     columns = {key: complete(column, conf.source) for key, column in conf.columns.items()}
     contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing, conf.rules)
     faults = contract_faults(contract) + split_faults(contract, conf.split) + dialect_faults(conf.source)
+    faults += waive_faults(conf.waive)
     if not name.isidentifier():
         faults.append(f"the file's name becomes the packaged model's: letters, digits and _ only, got {name!r}")
     if not Path(conf.source.path).is_relative_to(RAW / name):
@@ -172,37 +175,43 @@ def account_for(account: Account, conf: DataConf, data: Path) -> dict[str, int]:
 def report(account: Account, conf: DataConf, counts: dict[str, int], data: Path, reports: Path) -> dict[str, Any]:
     """Write the reports; return what is known of each side. Raises InputError for an empty side or a leak."""
     connection, contract, kept = account.connection, account.contract, parquet(data / "kept.parquet")
-    sides = summarise_sides(connection, kept, contract)
-    summary = {"rows": counts, "split": sides, "broken": account.count_broken_rules()}
+    sides = summarise_sides(connection, kept, contract, conf.split)
+    summary = {
+        "rows": counts,
+        "split": sides,
+        "broken": account.count_broken_rules(),
+        "leakage": find_leaks(connection, kept, contract, conf.split, conf.waive),
+    }
     write_json(reports / "summary.json", summary)
+    found = profile(connection, kept, contract)
+    (reports / "profile.json").write_bytes(profile_bytes(found))
+    (reports / "profile.html").write_text(page({**found, "fates": counts}), encoding="utf-8")
     reasons = Reasons(connection, data / "quarantine.parquet", contract, conf.source.path)
     (reports / "quarantine.md").write_text(reasons.page(counts), encoding="utf-8")
     return sides
 
 
-def summarise_sides(connection: duckdb.DuckDBPyConnection, kept: str, contract: Contract) -> dict[str, dict[str, Any]]:
-    """Return rows per side and the target's mean (regression) or class counts. Raises InputError for an empty side."""
-    target = identifier(contract.target)
-    sides: dict[str, dict[str, Any]] = {side: {"rows": 0} for side in SIDES}
-    for side, n_rows in connection.execute(f"SELECT _split, count(*) FROM {kept} GROUP BY 1").fetchall():
-        sides.setdefault(side, {})["rows"] = n_rows
-    empty = [side for side in SIDES if not sides[side]["rows"]]
+def summarise_sides(
+    connection: duckdb.DuckDBPyConnection, kept: str, contract: Contract, split: Split
+) -> dict[str, dict[str, Any]]:
+    """Return of each side the rows, how its target lies beside the whole's, and a digest of which rows they are.
+
+    Raises InputError for a side without rows, or training rows without a class.
+    """
+    found = connection.execute(f"SELECT _split, count(*) FROM {kept} GROUP BY 1").fetchall()
+    rows = dict.fromkeys(SIDES, 0) | dict(found)
+    where = f"{CONF}/data/{contract.name}.yaml"
+    empty = [side for side in SIDES if not rows[side]]
     if empty:
-        where = f"{CONF}/data/{contract.name}.yaml"
         raise InputError(f"{where}: the split leaves no rows for {' and '.join(empty)} (split)")
-    if contract.task == "regression":
-        # Summed in the order of rows: a parallel sum depends on the number of cores.
-        query = f"SELECT _split, sum({target} ORDER BY _row) / count(*) FROM {kept} GROUP BY 1"
-        for side, mean in connection.execute(query).fetchall():
-            sides[side]["target_mean"] = round(mean, 6)
-        return sides
-    for side, label, n in connection.execute(f"SELECT _split, {target}, count(*) FROM {kept} GROUP BY ALL").fetchall():
-        sides[side].setdefault("classes", {})[label] = n
-    check_classes(contract, sides["train"]["classes"])
-    return sides
+    lies = balance(connection, kept, contract, split)
+    if contract.task != "regression":
+        check_classes(contract, lies["train"]["classes"])
+    members = membership_digests(connection, kept, contract)
+    return {side: {"rows": n, "members": members[side], **lies.get(side, {})} for side, n in rows.items()}
 
 
-def check_classes(contract: Contract, found: dict[str, int]) -> None:
+def check_classes(contract: Contract, found: dict[str, Any]) -> None:
     """Raise InputError for a declared class that no training row has."""
     absent = [label for label in contract.classes if label not in found]
     if absent:

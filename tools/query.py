@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
-from stages.runtime.contract import as_text
+from stages.runtime.forms import as_text
 from stages.shared.errors import InputError
 from stages.shared.progress import Progress
 from stages.shared.source import Fetch

@@ -28,6 +28,8 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         "|---|---|---|",
         *(f"| {side} | {part['rows']} | {_target(part)} |" for side, part in reports["prepare"]["split"].items()),
         "",
+        *_leakage(reports["prepare"]["leakage"]),
+        "",
         "## Inputs",
         "",
         "| column | type | unit | sensitive | description |",
@@ -44,9 +46,20 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
     ])  # fmt: skip
 
 
-def _broken(broken: dict[str, dict[str, int]]) -> list[str]:
-    counts = {column: ", ".join(f"{n} {rule}" for rule, n in sorted(rules.items())) for column, rules in broken.items()}
-    return ["", *(f"- `{column}`: {counts[column]}" for column in sorted(counts))] if counts else []
+def _broken(broken: dict[str, dict[str, dict[str, int]]]) -> list[str]:
+    lines = [
+        f"- `{column}`: {', '.join(f'{n} {rule}' for rule, n in sorted(rules.items()))}"
+        + (", made missing" if action == "null" else "")
+        for action, columns in sorted(broken.items())
+        for column, rules in sorted(columns.items())
+    ]
+    return ["", *lines] if lines else []
+
+
+def _leakage(checks: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what was looked for across the split, and why a finding was let pass."""
+    waived = [f"- `{name}`, waived: {check['waived']}" for name, check in checks.items() if check["waived"]]
+    return [f"Looked for leaks across the split: {', '.join(f'`{name}`' for name in sorted(checks))}.", *waived]
 
 
 def _measured(evaluated: dict[str, Any]) -> list[str]:
@@ -72,7 +85,7 @@ def _interval(row: dict[str, Any]) -> str:
 def _target(part: dict[str, Any]) -> str:
     if "target_mean" in part:
         return f"mean {part['target_mean']:.6g}"
-    return ", ".join(f"{label}: {n}" for label, n in part["classes"].items())
+    return ", ".join(f"{label}: {found['share']:.1%}" for label, found in part.get("classes", {}).items())
 
 
 def _input(name: str, contract: Contract) -> str:
