@@ -145,6 +145,13 @@ def test_only_twenty_values_are_listed_and_one_large_in_a_small_side_is_among_th
     assert found["counts"]["train"][-1] > 400
 
 
+def test_a_long_value_is_cut_and_still_told_from_another_with_its_start() -> None:
+    found = column(profiled({"c": Column("category")}, {"c": ["a" * 5000 + "b"] * 5 + ["a" * 5000 + "c"] * 5}), "c")
+    assert [len(value) for value in found["values"]] == [60, 60]
+    assert found["counts"]["train"] == [5, 1, 0]
+    assert found["distinct"]["train"] == 2
+
+
 def test_a_boolean_is_counted_as_a_category() -> None:
     found = column(profiled({"b": Column("boolean")}, {"b": [True, False, False, None, True, True] + [False] * 4}), "b")
     assert found["values"] == ["true", "false"]

@@ -21,6 +21,7 @@ ENDS = (0.005, 0.995)  # of the training rows, between which the bins lie
 FEWEST = 10  # rows, for anything said of a sensitive column
 COUNTED_AT_ONCE = 2_000_000  # distinct values in memory
 LISTED_ROWS = 50_000
+LONGEST = 60  # characters of a category's value
 COUNTED = ("category", "boolean")
 COUNTS_ONLY = ("key", "id", "group")
 WHOLE = ("integer", "text")  # a text's length
@@ -63,11 +64,14 @@ def _is_counted(column: Column) -> bool:
 
 
 def _value(table: Table, name: str) -> str:
-    """Return the expression of what is said of a value: itself, a text's length."""
-    kind = table.columns[name].type
+    """Return the expression of what is said of a value: itself, a text's length, a long category's start and digest."""
+    kind, column = table.columns[name].type, identifier(name)
     if kind == "text":
-        return f"length({identifier(name)})"
-    return f"{identifier(name)}::VARCHAR" if kind == "boolean" else identifier(name)
+        return f"length({column})"
+    if kind == "category":
+        cut = f"left({column}, {LONGEST - 10}) || '… ' || left(md5({column}), 8)"
+        return f"CASE WHEN length({column}) > {LONGEST} THEN {cut} ELSE {column} END"
+    return f"{column}::VARCHAR" if kind == "boolean" else column
 
 
 def _count(table: Table, found: dict[str, Found], measured: dict[str, Found], is_exact: bool) -> None:
