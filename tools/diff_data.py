@@ -104,7 +104,7 @@ def _contract(stored: dict[str, Any]) -> Contract:
     columns = [
         [name, {key: value for key, value in column.items() if key in known}] for name, column in stored["columns"]
     ]
-    return Contract.from_json({"rules": {}, **stored, "columns": columns})
+    return Contract.from_json({"rules": [], **stored, "columns": columns})
 
 
 def _profiles(connection: duckdb.DuckDBPyConnection, revisions: Pair, tables: Pair) -> Pair:
