@@ -19,6 +19,9 @@ def prepared(workspace: Path, rows: list[list[str]], contract: str = TOY) -> dic
     return json.loads((workspace / "reports/prepare/summary.json").read_text())
 
 
+HASHED = '{by: hash, validation: 0.2, test: 0.3}\nwaive: {future_in_training: "the hash is what is tested"}'
+
+
 def table(workspace: Path, name: str, columns: str = "*") -> list[tuple[Any, ...]]:
     return duckdb.execute(f"SELECT {columns} FROM '{workspace}/data/prepare/{name}.parquet'").fetchall()
 
@@ -119,9 +122,7 @@ def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(workspace:
 
 
 def test_a_hashed_row_is_on_the_side_its_key_says(workspace: Path) -> None:
-    contract = TOY.replace(
-        '{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}"
-    )
+    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', HASHED)
     prepared(workspace, toy_rows(), contract)
     for key, side in table(workspace, "kept", "id, _split"):
         place = int(hashlib.md5(str(key).encode()).hexdigest()[:8], 16) / 16**8
@@ -130,9 +131,7 @@ def test_a_hashed_row_is_on_the_side_its_key_says(workspace: Path) -> None:
 
 @pytest.mark.parametrize("by", ["key", "group", "content"])
 def test_appending_and_reordering_rows_moves_no_old_row(workspace: Path, by: str) -> None:
-    contract = TOY.replace(
-        '{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.3}"
-    )
+    contract = TOY.replace('{by: time, validation: "2024-07-01", test: "2024-09-01"}', HASHED)
     if by == "group":
         contract = contract.replace("note: {type: text}", "note: {type: text, role: group}")
     if by == "content":
