@@ -25,7 +25,7 @@ from stages.shared.config import build
 from stages.shared.errors import InputError, did_you_mean, run
 from stages.shared.files import replacing
 from stages.shared.pin import pin_of
-from stages.shared.source import Fetch
+from stages.shared.source import SUFFIXES, Fetch, has_suffix
 from tools.download import bring_url, is_glob
 from tools.pin_line import read_yaml, with_pin
 from tools.query import bring_query
@@ -48,6 +48,7 @@ class Order:
     path: Path  # a file, or a folder
     pattern: str | None  # of the files in that folder; None where `path` is one file
     pin: str | None
+    form: str  # source.format
 
     @property
     def conf(self) -> Path:
@@ -63,7 +64,8 @@ class Order:
 
     def fits(self, name: str) -> bool:
         """Say whether a file of this name is the source's; hidden ones (.gitignore) never are."""
-        return not name.startswith(".") and fnmatchcase(name, self.pattern or "*")
+        is_named = has_suffix(name, self.form) if self.pattern == "*" else fnmatchcase(name, self.pattern or "*")
+        return is_named and not name.startswith(".")
 
 
 def read_order(name: str) -> Order:
@@ -84,12 +86,15 @@ def read_order(name: str) -> Order:
     pin = build(str | None, source.get("sha256"), "source.sha256", faults)
     if not faults:
         faults += fetch_faults(fetch or Fetch(), source) + path_faults(where, name, fetch or Fetch())
+    form = source.get("format", "csv")
+    if form not in SUFFIXES:
+        faults.append(f"source.format: should be one of {', '.join(SUFFIXES)}, got {form!r}")
     if faults:
         raise InputError(f"{path} is not valid", faults)
     folder, _, last = where.rpartition("/")
     if any(mark in last for mark in "*?["):
-        return Order(name, fetch, Path(folder), last, pin)
-    return Order(name, fetch, Path(where), "*" if is_folder(where, fetch) else None, pin)
+        return Order(name, fetch, Path(folder), last, pin, form)
+    return Order(name, fetch, Path(where), "*" if is_folder(where, fetch) else None, pin, form)
 
 
 def is_folder(path: str, fetch: Fetch) -> bool:

@@ -104,8 +104,7 @@ def source_files(source: Source) -> list[Path]:
     """
     path = Path(source.path)
     if path.is_dir():
-        suffixes = tuple(suffix + packed for suffix in SUFFIXES[source.format] for packed in ("", *PACKED))
-        found = [file for file in path.rglob("*") if file.name.lower().endswith(suffixes)]
+        found = [file for file in path.rglob("*") if has_suffix(file.name, source.format)]
         wanted = f"no file ending in {', '.join(SUFFIXES[source.format])} in this folder"
     elif path.is_file():
         found, wanted = [path], ""
@@ -122,6 +121,11 @@ def source_files(source: Source) -> list[Path]:
     if empty:
         raise InputError(f"{empty[0]}: the file is empty")
     return files
+
+
+def has_suffix(name: str, form: str) -> bool:
+    """Say whether a file in a folder is one of the source's, by its name."""
+    return name.lower().endswith(tuple(suffix + packed for suffix in SUFFIXES[form] for packed in ("", *PACKED)))
 
 
 def _is_hidden(path: Path) -> bool:
