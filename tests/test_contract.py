@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract, Violation, as_text, check_row, parse
-from stages.runtime.contract_sql import rule_sql, text_sql, value_sql
+from stages.runtime.contract_sql import number_text_sql, rule_sql, text_sql, value_sql
 from stages.runtime.forms import format_pattern
 from stages.runtime.zones import find_zone, zone_names
 from stages.shared.rules import contract_faults
@@ -504,3 +504,58 @@ def test_accepted_column_means_the_same_to_row_and_table(column, texts):
 
 def test_missing_value_among_the_values_is_a_fault_of_the_contract():
     assert not is_accepted(Column("category", values=["a", None]))
+
+
+@pytest.mark.parametrize(
+    ("column", "fault"),
+    [
+        (Column("text", nullable=False, on_violation="null"), ".on_violation: null needs a nullable column"),
+        (Column("integer", "key", on_violation="null"), ".on_violation: a key column cannot do without values"),
+        (Column("integer", "group", on_violation=None), ".on_violation: a group column cannot do without values"),
+        (Column("text", min_length=3, max_length=2), ".min_length: should be at most max_length, got 3 and 2"),
+        (Column("integer", max_length=2), ".max_length: only for category and text, not integer"),
+        (Column("number", decimal=",", thousands=","), ".thousands: should differ from the decimal mark, both are ','"),
+        (Column("integer", thousands="."), ".thousands: should differ from the decimal mark, both are '.'"),
+        (Column("text", decimal=","), ".decimal: only for integer, number, money, percent, not text"),
+        (Column("timestamp", timezone="Europe/Roma"), "got 'Europe/Roma'; did you mean 'Europe/Rome'?"),
+        (Column("timestamp", timezone="../../etc/passwd"), ".timezone: should be an IANA name, UTC, or an offset"),
+        (Column("date", timezone="UTC"), ".timezone: only for timestamp, not date"),
+        (Column("percent", min=2, max=1), ".min: should be at most max, got 2 and 1"),
+        (Column("date", min="2013-01-02", max="2013-01-01"), ".min: should be at most max"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_column_that_clashes_with_itself_is_a_fault(column, fault):
+    columns = {"x": column, "z": Column("number"), "y": Column("number", "target")}
+    [found] = contract_faults(Contract("t", "regression", None, columns, []))
+    assert found.startswith("columns.x.")
+    assert fault in found
+
+
+@pytest.mark.parametrize(("name", "is_ours"), [("_row", True), ("_SPLIT", True), ("_id", False), ("__", False)])
+def test_only_the_names_of_our_own_columns_are_reserved(name, is_ours):
+    columns = {name: Column("number"), "y": Column("number", "target")}
+    expected = [f"columns.{name}: the names _row and _split are ours"] if is_ours else []
+    assert contract_faults(Contract("t", "regression", None, columns, [])) == expected
+
+
+def test_contract_stored_before_is_read_with_defaults():
+    stored = {"name": "t", "task": "regression", "positive": None, "missing": ["NA"],
+              "columns": [["x", {"type": "integer", "role": "feature", "nullable": True}]]}  # fmt: skip
+    assert Contract.from_json(stored) == Contract("t", "regression", None, {"x": Column("integer")}, ["NA"], {})
+
+
+@pytest.mark.parametrize("number", [2.125, np.float64(2.125), Decimal("2.125")])
+@pytest.mark.parametrize(("decimal", "thousands"), [(",", "."), (",", None), (".", ","), (None, None)])
+def test_number_means_itself_whatever_the_marks_of_texts(number, decimal, thousands):
+    column = Column("number", decimal=decimal, thousands=thousands)
+    contract = Contract("t", "regression", None, {"x": column}, [])
+    assert check_row(contract, {"x": number}, ["x"]) == ({"x": 2.125}, [])
+    written = database().execute(f"SELECT {number_text_sql(column, 'x')} FROM (SELECT 2.125::DOUBLE AS x)").fetchall()
+    assert table_fates(column, [written[0][0]], []) == {written[0][0]: (2.125, None)}
+
+
+def test_word_for_missing_of_one_column_is_a_value_of_another():
+    contract = Contract("t", "regression", None, {"x": Column("text", missing=["-"]), "z": Column("text")}, ["NA"])
+    assert check_row(contract, {"x": "-", "z": "-"}, ["x", "z"]) == ({"x": None, "z": "-"}, [])
+    assert check_row(contract, {"x": "NA", "z": "NA"}, ["x", "z"]) == ({"x": None, "z": None}, [])

@@ -16,8 +16,10 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from stages.runtime.booster import Booster
+from stages.runtime.contract import Column, Contract
 from stages.runtime.dense import expand_matrix, expand_row
-from stages.runtime.predictor import Model, answer
+from stages.runtime.expression import Rule
+from stages.runtime.predictor import BrokenContract, Model, Predictor, answer
 from stages.shared.errors import InputError
 from stages.shared.models import fit_dense, skops_bytes, store
 
@@ -246,3 +248,30 @@ def test_archive_has_the_same_bytes_from_any_process(tmp_path, monkeypatch):
     dumped = [{path.name: path.read_bytes() for path in sorted(folder.iterdir())} for folder in (here, there)]
     assert list(dumped[0]) == ["0.skops", "1.skops", "2.skops"]
     assert [name for name in dumped[0] if dumped[0][name] != dumped[1][name]] == []
+
+
+def bare_predictor(on_violation: str) -> Predictor:
+    """A predictor that only reads its record."""
+    columns = {"a": Column("integer", max=9, on_violation=on_violation), "b": Column("integer")}
+    columns |= {"y": Column("number", "target")}
+    asked = Predictor.__new__(Predictor)
+    asked.contract = Contract("t", "regression", None, columns, [], {"fits": Rule("a <= b", "fail")})
+    asked._row_features = lambda values: [values["a"], values["b"]]
+    return asked
+
+
+def test_value_that_its_column_makes_missing_refuses_no_request():
+    assert bare_predictor("null")._featurize({"a": 10, "b": 3}) == [None, 3]
+
+
+@pytest.mark.parametrize("on_violation", ["quarantine", "fail"])
+def test_value_that_sets_a_row_aside_refuses_the_request(on_violation):
+    with pytest.raises(BrokenContract, match=r"^a: max, got '10'$"):
+        bare_predictor(on_violation)._featurize({"a": 10, "b": 3})
+
+
+def test_broken_rule_refuses_the_request_and_nulled_values_are_not_named():
+    with pytest.raises(BrokenContract, match=r"^fits: check, got 'a=4, b=3'$"):
+        bare_predictor("null")._featurize({"a": 4, "b": 3})
+    with pytest.raises(BrokenContract, match=r"^b: type, got 'x'$"):
+        bare_predictor("null")._featurize({"a": 10, "b": "x"})

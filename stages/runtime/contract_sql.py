@@ -166,7 +166,13 @@ def _zoned_sql(column: Column, text: str, zone: str) -> str:
     naive = _moment_sql("timestamp", column.formats, text)
     found = f"coalesce(CASE WHEN regexp_matches({text}, {literal(f'{OFFSET}$')}) THEN {by_offset} END, "
     found += f"{_utc_sql(naive, zone)})"
-    return f"CASE WHEN {_in_years(found)} THEN {found} END"
+    first = ""
+    if not column.formats:  # ISO in UTC, as JSON has it, needs no pattern
+        head = f"left({text}, -1)"
+        cast = f"TRY_CAST({head} AS TIMESTAMP)"
+        is_iso = f"suffix({text}, 'Z') AND {cast}::VARCHAR = replace({head}, 'T', ' ')"
+        first = f"WHEN {is_iso} AND {_in_years(cast)} THEN {cast} "
+    return f"CASE {first}WHEN {_in_years(found)} THEN {found} END"
 
 
 def _minutes_sql(offset: str) -> str:
