@@ -90,11 +90,11 @@ def _number_sql(column: Column, text: str) -> str:
     bare = {"number": text, "percent": _without_percent(text), "money": _without_currency(text)}[column.type]
     plain = bare if decimal == "." else f"replace({bare}, {literal(decimal)}, '.')"
     number = f"TRY_CAST({plain} AS DOUBLE)"
-    is_plain = f"isfinite({number}) AND NOT contains({text}, '_') AND NOT contains({text}, '+-')"
+    is_plain = f"{number} IS NOT NULL AND NOT contains({text}, '_') AND NOT contains({text}, '+-')"
     if decimal != ".":
         is_plain += f" AND NOT contains({text}, '.')"
     if column.type == "number" and not thousands:
-        return f"CASE WHEN {is_plain} THEN {number} END"
+        return f"CASE WHEN {is_plain} AND isfinite({number}) THEN {number} END"
     near = _matches(bare, number_pattern("number", decimal, thousands))
     joined = bare
     for mark in MARKS[thousands].strip("[]"):
@@ -104,8 +104,10 @@ def _number_sql(column: Column, text: str) -> str:
     joined = f"TRY_CAST({joined} AS DOUBLE)"
     written = f"TRY_CAST({_written_sql(column, text)} AS DOUBLE)"
     # The whole pattern and its groups cost a microsecond or two: asked only of what is written in rarer ways.
-    return f"""CASE WHEN {is_plain} THEN {number} WHEN {near} THEN CASE WHEN isfinite({joined}) THEN {joined} END
-        WHEN isfinite({written}) THEN {written} END"""
+    found = f"CASE WHEN {is_plain} THEN {number} WHEN {near} THEN {joined} ELSE {written} END"
+    return (
+        f"CASE WHEN isfinite({found}) THEN {found} END"  # DuckDB evaluates what is alike in a first WHEN and THEN once
+    )
 
 
 def _without_percent(text: str) -> str:
@@ -166,13 +168,12 @@ def _zoned_sql(column: Column, text: str, zone: str) -> str:
     naive = _moment_sql("timestamp", column.formats, text)
     found = f"coalesce(CASE WHEN regexp_matches({text}, {literal(f'{OFFSET}$')}) THEN {by_offset} END, "
     found += f"{_utc_sql(naive, zone)})"
-    first = ""
     if not column.formats:  # ISO in UTC, as JSON has it, needs no pattern
         head = f"left({text}, -1)"
         cast = f"TRY_CAST({head} AS TIMESTAMP)"
         is_iso = f"suffix({text}, 'Z') AND {cast}::VARCHAR = replace({head}, 'T', ' ')"
-        first = f"WHEN {is_iso} AND {_in_years(cast)} THEN {cast} "
-    return f"CASE {first}WHEN {_in_years(found)} THEN {found} END"
+        found = f"CASE WHEN {is_iso} AND {_in_years(cast)} THEN {cast} ELSE {found} END"
+    return f"CASE WHEN {_in_years(found)} THEN {found} END"
 
 
 def _minutes_sql(offset: str) -> str:
