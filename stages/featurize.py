@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import identifier
+from stages.runtime.forms import NUMBERS
 from stages.runtime.plan import Feature, select_sql
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
@@ -114,7 +115,7 @@ def column_features(
     connection: duckdb.DuckDBPyConnection, name: str, column: Column, origin: str | None, conf: FeaturesConf
 ) -> list[Feature]:
     """Return the features of one column."""
-    if column.type in ("integer", "number", "boolean"):
+    if column.type in NUMBERS or column.type == "boolean":
         return [{"name": name, "op": "number", "column": name}]
     if column.type == "category":
         return [{"name": name, "op": "category", "column": name, "levels": levels(connection, name, conf.categories)}]

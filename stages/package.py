@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import stages.runtime
-from stages.runtime.contract import Contract
+from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import identifier
 from stages.runtime.predictor import answer
 from stages.shared.card import model_card
@@ -106,13 +106,16 @@ def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float
     rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
     predicted = f"SELECT * EXCLUDE (_row, target) FROM {parquet(EVALUATED / 'predictions.parquet')} ORDER BY _row"
     scores = connection.execute(predicted).fetchall()
-    records = [dict(zip(contract.inputs, map(json_value, row), strict=True)) for row in rows]
+    columns = [(name, contract.columns[name]) for name in contract.inputs]
+    records = [{name: json_value(v, column) for (name, column), v in zip(columns, row, strict=True)} for row in rows]
     return records, [list(row) for row in scores]
 
 
-def json_value(value: Any) -> Any:
-    """Return a typed value as a request would carry it: dates as ISO text, the rest as it is."""
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+def json_value(value: Any, column: Column) -> Any:
+    """Return a typed value as a request would carry it: dates as ISO text, with their zone, the rest as it is."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return f"{value}Z" if column.timezone else str(value)
 
 
 def make_lineage(name: str) -> dict[str, Any]:
@@ -125,7 +128,9 @@ def make_lineage(name: str) -> dict[str, Any]:
 
 def requirements(kind: str) -> list[str]:
     """Return what the wheel needs: NumPy, and exactly the libraries whose files it loads."""
-    return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in REQUIRES[kind])]
+    contract = Contract.from_json(read_json(PREPARED / "contract.json"))
+    zones = ["tzdata"] if any(column.timezone for column in contract.columns.values()) else []
+    return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in [*REQUIRES[kind], *zones])]
 
 
 def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, bytes]) -> Path:

@@ -102,7 +102,8 @@ def hashed_columns(contract: Contract, split: Split) -> list[str]:
 def content_sql(contract: Contract, split: Split) -> str:
     """Return the expression over the source's texts of the digest that decides a row's side; NULL by time."""
     names = hashed_columns(contract, split)
-    texts = ", ".join(f"coalesce({text_sql(name, contract.missing)}, '')" for name in names)
+    missing = {name: contract.missing + contract.columns[name].missing for name in names}
+    texts = ", ".join(f"coalesce({text_sql(name, missing[name])}, '')" for name in names)
     return _digest_sql(f"concat_ws(chr({ord(SEPARATOR)}), {texts})", split) if names else "NULL::VARCHAR"
 
 
