@@ -40,13 +40,25 @@ def literal(text: str) -> str:
 
 def text_sql(name: str, missing: list[str]) -> str:
     """Return the expression of a column's text, stripped, NULL where it means missing."""
+    return present_sql(stripped_sql(name), missing)
+
+
+def stripped_sql(name: str) -> str:
+    """Return the expression of a column's text without spaces at its ends.
+
+    Trimming by a list of characters costs 100 ns, looking at both ends 35: what is not below '!' is no space.
+    """
     column = identifier(name)
-    # Trimming by a list of characters costs 300 ns, looking at both ends 40: what is not below '!' is no space.
-    stripped = (
-        f"CASE WHEN {column} < '!' OR right({column}, 1) < '!' THEN trim({column}, {_spaces()}) ELSE {column} END"
-    )
-    words = ", ".join(literal(word) for word in ["", *missing])
-    return f"CASE WHEN {stripped} IN ({words}) THEN NULL ELSE {stripped} END"
+    return f"CASE WHEN {column} < '!' OR {column}[-1] < '!' THEN trim({column}, {_spaces()}) ELSE {column} END"
+
+
+def present_sql(text: str, missing: list[str]) -> str:
+    """Return the expression of `text`, a stripped expression, NULL where it means missing.
+
+    Not by IN: with five words and more it becomes a join for each column, which costs twice as much as reading a CSV.
+    """
+    arms = " ".join(f"WHEN {literal(word)} THEN NULL" for word in dict.fromkeys(["", *missing]))
+    return f"CASE {text} {arms} ELSE {text} END"
 
 
 def number_text_sql(column: Column, name: str) -> str:
@@ -115,8 +127,7 @@ def _without_percent(text: str) -> str:
 
 
 def _without_currency(text: str) -> str:
-    signs = ", ".join(map(literal, CURRENCIES))
-    return f"CASE WHEN left({text}, 1) IN ({signs}) THEN right({text}, -1) ELSE {text} END"
+    return f"CASE WHEN contains({literal(CURRENCIES)}, left({text}, 1)) THEN right({text}, -1) ELSE {text} END"
 
 
 def _written_sql(column: Column, text: str) -> str:
@@ -195,7 +206,9 @@ def _utc_sql(naive: str, zone: str) -> str:
 def rule_sql(column: Column, text: str, value: str) -> str:
     """Return the expression of the first rule that a row breaks, NULL where it breaks none."""
     arms = [] if column.nullable else [f"WHEN {text} IS NULL THEN 'required'"]
-    arms += [f"WHEN {text} IS NULL THEN NULL", f"WHEN {value} IS NULL THEN 'type'"]
+    arms.append(f"WHEN {text} IS NULL THEN NULL")
+    if column.type not in ("category", "text"):  # every text is one
+        arms.append(f"WHEN {value} IS NULL THEN 'type'")
     if column.values is not None:
         arms.append(f"WHEN {text} NOT IN ({', '.join(map(literal, column.values))}) THEN 'values'")
     if column.pattern is not None:

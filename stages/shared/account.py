@@ -16,8 +16,9 @@ from stages.runtime.contract_sql import (
     involved_sql,
     kept_sql,
     literal,
+    present_sql,
     rule_sql,
-    text_sql,
+    stripped_sql,
     value_sql,
 )
 from stages.runtime.expression import columns_of, parse_expression
@@ -56,12 +57,14 @@ class Account:
         self._collect_violations()
 
     def _checked_sql(self) -> str:
-        """Return the query of `checked`, level by level: the record as c0, c1, ..., stripped texts t, typed values v,
-        broken rules of columns r, broken rules between columns x, all by the column's place in the source.
+        """Return the query of `checked`, level by level: the record as c0, c1, ..., stripped texts s, the same without
+        those that mean missing t, typed values v, broken rules of columns r, broken rules between columns x, all by
+        the column's place in the source. What is used twice has a level of its own, so that it is computed once.
         """
         contract, columns = self.contract, [(self.places[name], self.contract.columns[name]) for name in self.values]
         record = ", ".join(f"{identifier(name)} AS c{place}" for name, place in self.places.items())
-        texts = [f"{text_sql(f'c{p}', contract.missing + column.missing)} AS t{p}" for p, column in columns]
+        stripped = [f"{stripped_sql(f'c{p}')} AS s{p}" for p, _ in columns]
+        texts = [f"{present_sql(f's{p}', contract.missing + column.missing)} AS t{p}" for p, column in columns]
         values = [f"{value_sql(column, f't{p}')} AS v{p}" for p, column in columns]
         rules = [f"{rule_sql(column, f't{p}', f'v{p}')} AS r{p}" for p, column in columns]
         between = [
@@ -71,8 +74,8 @@ class Account:
         return f"""SELECT {", ".join([*self.values.values(), *self._verdict()])}
             FROM (SELECT {", ".join(["*", *between])} FROM (SELECT * {self._nulled()}
             FROM (SELECT {", ".join(["*", *rules])} FROM (SELECT {", ".join(["*", *values])}
-            FROM (SELECT {", ".join(["*", *texts])} FROM (SELECT {record},
-            {content_sql(contract, self.split)} AS content FROM {self.table.relation}))))))"""
+            FROM (SELECT {", ".join(["*", *texts])} FROM (SELECT {", ".join(["*", *stripped])}
+            FROM (SELECT {record}, {content_sql(contract, self.split)} AS content FROM {self.table.relation})))))))"""
 
     def _nulled(self) -> str:
         """Return the REPLACE clause that empties values at fault, where that is asked or another rule looks at them."""
