@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,10 +88,10 @@ def main() -> None:
         connection = connect(folder if is_large else None)
         table = open_table(connection, conf.source, contract.columns, folder)
         check_columns(table.columns, conf.source, contract)
-        with watching(connection, "prepare", table.n_records):
+        with watching(connection, "prepare", table.n_records) as begin:
             account = Account(connection, table, contract, conf.split)
-            counts = account_for(account, conf, data)
-            sides = report(account, conf, counts, data, reports)
+            counts = account_for(account, conf, data, begin)
+            sides = report(account, conf, counts, data, reports, begin)
         connection.close()
     shown = ", ".join(f"{side} {sides[side]['rows']}" for side in sides)
     print(
@@ -150,32 +151,40 @@ def check_columns(found: list[str], source: Source, contract: Contract) -> None:
         raise InputError(f"{source.path} does not have the columns of {CONF}/data/{contract.name}.yaml", faults)
 
 
-def account_for(account: Account, conf: DataConf, data: Path) -> dict[str, int]:
+def account_for(account: Account, conf: DataConf, data: Path, begin: Callable[[str], None]) -> dict[str, int]:
     """Write kept.parquet, quarantine.parquet and contract.json; return the rows by fate.
 
-    Raises InputError where more is broken than the contract allows.
+    `begin` is told what is done next. Raises InputError where more is broken than the contract allows.
     """
     contract, source = account.contract, conf.source.path
+    begin("read and check")
     account.check()
     if not account.table.n_records:
         raise InputError(f"{source}: a header and no rows")
     merges = conf.duplicates == "merge" or (conf.duplicates is None and bool(contract.with_role("key")))
+    begin("find duplicates")
     account.set_aside(merges_duplicates=merges)
     quarantine = data / "quarantine.parquet"
+    begin("write quarantine")
     account.write_quarantine(quarantine)
     reasons = Reasons(account.connection, quarantine, contract, source)
     reasons.check_actions()
     reasons.check_quarantine(*account.count_quarantined(), conf.limits.quarantine)
     reasons.check_nulled(account.table.n_records, conf.limits.nulled)
+    begin("write kept")
     n_kept = account.write_kept(data / "kept.parquet")
     write_json(data / "contract.json", contract.to_json())
     return account.count_fates(n_kept)
 
 
-def report(account: Account, conf: DataConf, counts: dict[str, int], data: Path, reports: Path) -> dict[str, Any]:
+def report(
+    account: Account, conf: DataConf, counts: dict[str, int], data: Path, reports: Path, begin: Callable[[str], None]
+) -> dict[str, Any]:
     """Write the reports; return what is known of each side. Raises InputError for an empty side or a leak."""
+    begin("compare sides")
     connection, contract, kept = account.connection, account.contract, parquet(data / "kept.parquet")
     sides = summarise_sides(connection, kept, contract, conf.split)
+    begin("look for leaks")
     summary = {
         "rows": counts,
         "split": sides,
@@ -183,6 +192,7 @@ def report(account: Account, conf: DataConf, counts: dict[str, int], data: Path,
         "leakage": find_leaks(connection, kept, contract, conf.split, conf.waive),
     }
     write_json(reports / "summary.json", summary)
+    begin("profile")
     found = profile(connection, kept, contract)
     (reports / "profile.json").write_bytes(profile_bytes(found))
     (reports / "profile.html").write_text(page({**found, "fates": counts}), encoding="utf-8")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stages.shared import progress
-from stages.shared.progress import Progress
+from stages.shared import layout, progress
+from stages.shared.progress import Progress, Watch, watching
+from stages.shared.tables import connect
 
 
 class Clock:
@@ -63,3 +66,80 @@ def test_without_a_known_total_the_count_alone_is_shown(clock: Clock, capsys: py
     clock.now += 3
     counter.update(2000)
     assert capsys.readouterr().err.splitlines() == ["fetch: 2000 rows"]
+
+
+class Query:
+    """A connection whose running query is as far as told, in percent; -1 where none runs."""
+
+    def __init__(self) -> None:
+        self.percent = -1.0
+
+    def query_progress(self) -> float:
+        return self.percent
+
+
+def looked_at(clock: Clock, percents: list[float], seconds: float, watch: Watch, query: Query) -> None:
+    for percent in percents:
+        clock.now += seconds
+        query.percent = percent
+        watch.look()
+
+
+def test_a_query_is_shown_as_rows_with_pace_and_time_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    query = Query()
+    watch = Watch(query, "prepare", 1000)
+    watch.begin("read and check")
+    looked_at(clock, [-1, 10, 25, 50], 10, watch, query)  # it begins to run after ten seconds
+    assert capsys.readouterr().err.splitlines() == [
+        "prepare: 100/1000 rows, 90 s left, 10 rows/s, read and check",
+        "prepare: 250/1000 rows, 60 s left, 12 rows/s, read and check",
+        "prepare: 500/1000 rows, 30 s left, 17 rows/s, read and check",
+    ]
+
+
+def test_the_next_work_is_counted_by_itself(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    query = Query()
+    watch = Watch(query, "prepare", 1000)
+    watch.begin("read and check")
+    looked_at(clock, [-1, 90], 10, watch, query)
+    watch.begin("write kept")
+    looked_at(clock, [90.5], 0.2, watch, query)  # already past the last query's share
+    looked_at(clock, [95], 10, watch, query)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "prepare: 900/1000 rows, 1 s left, 90 rows/s, read and check",
+        "prepare: 950/1000 rows, 1 s left, 95 rows/s, write kept",
+    ]
+
+
+def test_counting_the_records_of_a_large_file_shows_how_far_it_is(
+    clock: Clock, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"a,b\n" * (1 << 20))  # 4 MB
+    add = layout._Scanner.add
+
+    def slow(scanner: layout._Scanner, text: np.ndarray) -> None:
+        clock.now += 10
+        add(scanner, text)
+
+    monkeypatch.setattr(layout._Scanner, "add", slow)
+    assert layout.scan(file, '"', keeps_blank=False).n_records == 1 << 20
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "count records: 1/4 MB, 30 s left",
+        "count records: 2/4 MB, 20 s left",
+    ]
+
+
+def test_a_real_query_is_watched(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setitem(progress.PACE_SECONDS, False, 0.0)
+    connection = connect()
+    connection.execute("CREATE TABLE numbers AS SELECT range AS n, range % 1000 AS m FROM range(5_000_000)")
+    with watching(connection, "prepare", 5_000_000) as begin:
+        begin("sort")
+        for _ in range(20):
+            connection.execute("SELECT max(c) FROM (SELECT md5(n::VARCHAR || m) AS c FROM numbers)")
+            if "sort" in capsys.readouterr().err:
+                return
+    pytest.fail("nothing was shown")

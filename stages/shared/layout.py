@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.shared.progress import Progress
 from stages.shared.source import Source, records
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def scan(path: Path, quote: str, keeps_blank: bool) -> Layout:
     import numpy as np
 
     scanner = _Scanner(quote, keeps_blank)
+    progress = Progress("count records", "MB", path.stat().st_size >> 20)
     for chunk in _chunks(path):
         scanner.add(np.frombuffer(chunk, np.uint8))
+        progress.update(scanner.size >> 20)
+    progress.close()
     return scanner.finish()
 
 

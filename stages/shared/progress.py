@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -52,28 +52,47 @@ class Progress:
 
 
 @contextmanager
-def watching(connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int) -> Iterator[None]:
-    """Show how far DuckDB's query is, as rows with their pace and the time left, while the body runs queries."""
+def watching(connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int) -> Iterator[Callable[[str], None]]:
+    """Show how far DuckDB's query is, as rows with their pace and the time left, while the body runs queries.
+
+    Yields a function to call with the name of each piece of work before it begins; the time left is that piece's.
+    """
     connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(connection, stage, n_rows, done), daemon=True)
+    watch = Watch(connection, stage, n_rows)
+    watcher = threading.Thread(target=watch.run, daemon=True)
     watcher.start()
     try:
-        yield
+        yield watch.begin
     finally:
-        done.set()
+        watch.done.set()
         watcher.join()
 
 
-def _watch(connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int, done: threading.Event) -> None:
-    """Poll the running query; a share that falls is the next query, with a count of its own."""
-    progress, last, started = Progress(stage, "rows", n_rows), 0.0, time.monotonic()
-    while not done.wait(0.2):
-        share = max(0.0, connection.query_progress()) / 100
-        if share < last:
-            progress.restart()
-            started = time.monotonic()
-        last = share
-        seconds = max(time.monotonic() - started, 0.001)
-        progress.update(int(share * n_rows), f", {share * n_rows / seconds:.0f} rows/s")
-    progress.close()
+class Watch:
+    """Polls the running query; a share that falls, or another name, is the next piece, with a count of its own."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int) -> None:
+        self.connection, self.n_rows, self.name = connection, n_rows, ""
+        self.progress, self.done = Progress(stage, "rows", n_rows), threading.Event()
+        self.last, self.started = 0.0, time.monotonic()
+
+    def begin(self, name: str) -> None:
+        """Name the work that is next."""
+        self.name, self.last = name, 1.0
+
+    def run(self) -> None:
+        """Look five times a second."""
+        while not self.done.wait(0.2):
+            self.look()
+        self.progress.close()
+
+    def look(self) -> None:
+        """Say how far the query is; between queries there is nothing to say."""
+        share = max(0.0, self.connection.query_progress()) / 100
+        if share < self.last:
+            self.progress.restart()
+            self.started = time.monotonic()
+        self.last = share
+        seconds = max(time.monotonic() - self.started, 0.001)
+        note = f", {share * self.n_rows / seconds:.0f} rows/s"
+        self.progress.update(int(share * self.n_rows), f"{note}, {self.name}" if self.name else note)
