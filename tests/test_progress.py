@@ -108,7 +108,7 @@ def test_the_next_work_is_counted_by_itself(clock: Clock, capsys: pytest.Capture
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "prepare: 900/1000 rows, 1 s left, 90 rows/s, read and check",
-        "prepare: 950/1000 rows, 1 s left, 95 rows/s, write kept",
+        "prepare: 950/1000 rows, 1 s left, 93 rows/s, write kept",
     ]
 
 
@@ -143,3 +143,15 @@ def test_a_real_query_is_watched(capsys: pytest.CaptureFixture[str], monkeypatch
             if "sort" in capsys.readouterr().err:
                 return
     pytest.fail("nothing was shown")
+
+
+def test_the_line_of_work_that_was_followed_by_other_work_is_removed_too(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    counter = Progress("train", "trees", 100)
+    clock.now += 3
+    counter.update(10)
+    counter.restart()
+    counter.close()
+    assert capsys.readouterr().err.endswith("\r\033[K")

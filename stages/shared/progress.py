@@ -24,13 +24,14 @@ class Progress:
         self.is_terminal = sys.stderr.isatty()
         self.started = time.monotonic()
         self.shown = self.started + QUIET_SECONDS - PACE_SECONDS[self.is_terminal]
+        self.has_line = False  # on the terminal, to be removed
 
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` steps are done, if it is time to say something."""
         now = time.monotonic()
         if now - self.shown < PACE_SECONDS[self.is_terminal] or done <= 0:
             return
-        self.shown = now
+        self.shown, self.has_line = now, self.is_terminal
         left = (now - self.started) / done * (self.total - done)
         known = f"{done}/{self.total} {self.unit}, {left:.0f} s left"
         line = f"{self.stage}: {known if self.total else f'{done} {self.unit}'}{note}"
@@ -41,13 +42,13 @@ class Progress:
             flush=True,
         )
 
-    def restart(self) -> None:
-        """Count from nothing again, for the next piece of work."""
-        self.started = time.monotonic()
+    def restart(self, at: float | None = None) -> None:
+        """Count from nothing again, for the next piece of work, which began `at` that moment or now."""
+        self.started = time.monotonic() if at is None else at
 
     def close(self) -> None:
         """End the rewritten line, if there is one."""
-        if self.is_terminal and self.shown > self.started + QUIET_SECONDS:
+        if self.has_line:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
@@ -74,7 +75,7 @@ class Watch:
     def __init__(self, connection: duckdb.DuckDBPyConnection, stage: str, n_rows: int) -> None:
         self.connection, self.n_rows, self.name = connection, n_rows, ""
         self.progress, self.done = Progress(stage, "rows", n_rows), threading.Event()
-        self.last, self.started = 0.0, time.monotonic()
+        self.last, self.looked = 0.0, time.monotonic()
 
     def begin(self, name: str) -> None:
         """Name the work that is next."""
@@ -88,11 +89,10 @@ class Watch:
 
     def look(self) -> None:
         """Say how far the query is; between queries there is nothing to say."""
-        share = max(0.0, self.connection.query_progress()) / 100
-        if share < self.last:
-            self.progress.restart()
-            self.started = time.monotonic()
-        self.last = share
-        seconds = max(time.monotonic() - self.started, 0.001)
-        note = f", {share * self.n_rows / seconds:.0f} rows/s"
+        share, now = max(0.0, self.connection.query_progress()) / 100, time.monotonic()
+        if share < self.last or not self.last:  # it began after the last look
+            self.progress.restart(self.looked)
+        self.last, self.looked = share, now
+        pace = share * self.n_rows / max(now - self.progress.started, 0.001)
+        note = f", {pace:.0f} rows/s"
         self.progress.update(int(share * self.n_rows), f"{note}, {self.name}" if self.name else note)
