@@ -177,3 +177,19 @@ def test_not_a_number_in_parquet_is_missing(workspace: Path) -> None:
     run_stage(workspace, "prepare", "data=toy")
     assert len(table(workspace, "kept")) == 400
     assert table(workspace, "kept", "count(*) - count(size)") == [(100,)]
+
+
+def test_rows_of_a_file_read_by_several_threads_keep_their_numbers(workspace: Path) -> None:
+    words = ["red", "green", "blue", "grey", "pink", "teal"]  # so many that DuckDB would look them up by a join
+    contract = TOY.replace("[red, green, blue]", str(words))
+    contract += f'rules: {{known: {{check: "colour in {words}"}}}}\n'
+    contract = contract.replace("path: data", 'missing: ["NA", "NULL", "?", "n/a", "-"]\n  path: data')
+    (workspace / "conf/data/toy.yaml").write_text(contract)
+    duckdb.execute(
+        f"""COPY (SELECT i AS id, DATE '2024-01-01' + (i // 1200)::INTEGER AS day, i * 37 % 101 AS size,
+                {words}[i % 6 + 1] AS colour, repeat('x', 40) AS note, if(hash(i) % 2 = 0, 'yes', 'no') AS bought
+            FROM range(400_000) AS every(i)) TO '{workspace}/data/raw/toy/toy.csv' (HEADER)"""
+    )
+    run_stage(workspace, "prepare", "data=toy")
+    [(n_rows, n_wrong)] = table(workspace, "kept", "count(*), count(*) FILTER (_row <> id + 1)")
+    assert (n_rows, n_wrong) == (400_000, 0)
