@@ -2,18 +2,20 @@
 
 The reader of tables is DuckDB; what it read must add up to what is counted here. The first count looks at line ends
 and quotes only (a line end is a record's when an even number of quotes stands before it): NumPy does 1 GB in a second.
-Where it disagrees with the reader, Python's csv module counts again, 1 million records in some two seconds.
+That holds while every quote opens or closes a field. Where one does not, `lines_of` goes through the file line by line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.shared.errors import InputError
 from stages.shared.progress import Progress
-from stages.shared.source import Source, records
+from stages.shared.source import Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 CHUNK = 1 << 20  # fits in a processor's cache
+MARK = b"\xef\xbb\xbf"  # a byte order mark of UTF-8
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Layout:
     longest: int = 0  # bytes of the longest record, at least
     is_mixed: bool = False  # lines end now in one way, now in another
     is_open: bool = False  # a quote is opened and never closed
+    has_strays: bool = False  # a quote neither opens nor closes a field: what was counted may be wrong
 
     def line(self, record: Array) -> Array:
         """Return the line, from 1, on which each of `record` begins."""
@@ -49,11 +53,11 @@ class Layout:
         return line - 1 - np.searchsorted(blank_lines, line)
 
 
-def scan(path: Path, quote: str, keeps_blank: bool) -> Layout:
+def scan(path: Path, quote: str, keeps_blank: bool, delimiter: str = ",", escape: str = "") -> Layout:
     """Return the layout of a plain file by its line ends and quotes; `keeps_blank`: a blank line is a record."""
     import numpy as np
 
-    scanner = _Scanner(quote, keeps_blank)
+    scanner = _Scanner(quote, keeps_blank, delimiter, escape)
     progress = Progress("count records", "MB", path.stat().st_size >> 20)
     for chunk in _chunks(path):
         scanner.add(np.frombuffer(chunk, np.uint8))
@@ -63,40 +67,95 @@ def scan(path: Path, quote: str, keeps_blank: bool) -> Layout:
 
 
 def count_strictly(path: Path, source: Source, keeps_blank: bool) -> Layout:
-    """Return the layout by Python's csv module. Raises InputError naming the line where it cannot go on."""
+    """Return the layout by a look at every line. Raises InputError naming the line of a quote that is never closed."""
     import numpy as np
 
     breaks: list[int] = []
     blanks: list[int] = []
-    number = line = 0
-    for number, (last, _fields) in enumerate(records(path, source, keeps_blank=keeps_blank), start=1):
-        skipped = _blank_before(last, line, _fields)
-        blanks += [number - 2] * skipped
-        breaks += [number - 2] * skipped + [number - 1] * (last - line - 1 - skipped)
-        line = last
-    return Layout(number, np.array(sorted(breaks), np.int64), np.array(blanks, np.int64), blanks.count(-1))
+    n_records = longest = size = begun = 0
+    is_quoted = is_inside = False
+    for n_lines, (line, is_quoted) in enumerate(lines_of(path, source), start=1):
+        size = size + len(line) if is_inside else len(line)
+        longest = max(longest, size)
+        if is_inside:
+            breaks.append(n_records - 1)
+        elif keeps_blank or line.rstrip("\r\n"):
+            n_records, begun = n_records + 1, n_lines
+        else:
+            breaks.append(n_records - 1)
+            blanks.append(n_records - 1)
+        is_inside = is_quoted
+    if is_quoted:
+        what = "a quote is opened and never closed (source.quote, source.delimiter)"
+        raise InputError(f"{source.path}, record after line {begun - 1}: {what}")
+    return Layout(n_records, np.array(breaks, np.int64), np.array(blanks, np.int64), blanks.count(-1), longest)
 
 
-def _blank_before(last: int, line: int, fields: list[str]) -> int:
-    """Return how many lines before a record are blank: those its fields' own line ends do not account for."""
-    inside = sum(field.count("\n") + field.replace("\r\n", "").count("\r") for field in fields)
-    return max(0, last - line - 1 - inside)
+def lines_of(path: Path, source: Source) -> Iterator[tuple[str, bool]]:
+    """Yield each line of a plain CSV with its end, a character a byte, and whether the next one is within its quotes.
+
+    As the reader sees it: one space may stand before the quote that opens a field; after the closing one none opens.
+    """
+    quote, delimiter, escape = (
+        mark.encode().decode("latin-1") for mark in (source.quote, source.delimiter, source.escape)
+    )
+    opening, closing = _patterns(quote, delimiter, escape) if quote else (None, None)
+    is_quoted = False
+    with path.open(encoding="latin-1", newline="") as text:
+        text.seek(_skipped(path))
+        for line in text:
+            if opening and closing and quote in line:
+                is_quoted = _ends_quoted(line, is_quoted, opening, closing)
+            yield line, is_quoted
+
+
+def _patterns(quote: str, delimiter: str, escape: str) -> list[re.Pattern[str]]:
+    """Return what opens a field's quotes, and the rest of such a field up to the quote that closes it."""
+    other = f"[^{re.escape(quote + escape)}]*+"
+    skipped = re.escape(escape) + "." if escape else re.escape(quote) * 2
+    patterns = f"(?:^|{re.escape(delimiter)}) ?{re.escape(quote)}", f"{other}(?:{skipped}{other})*+{re.escape(quote)}"
+    return [re.compile(pattern, re.DOTALL) for pattern in patterns]
+
+
+def _ends_quoted(line: str, is_quoted: bool, opening: re.Pattern[str], closing: re.Pattern[str]) -> bool:
+    place = 0
+    while True:
+        if not is_quoted:
+            opened = opening.search(line, place)
+            if not opened:
+                return False
+            place = opened.end()
+        closed = closing.match(line, place)
+        if not closed:
+            return True
+        place, is_quoted = closed.end(), False
+
+
+def _skipped(path: Path) -> int:
+    """Return the number of bytes before the first character: those of a byte order mark."""
+    with path.open("rb") as file:
+        return len(MARK) if file.read(len(MARK)) == MARK else 0
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
+        file.seek(_skipped(path))
         while chunk := file.read(CHUNK):
-            while chunk.endswith(b"\r") and (more := file.read(1)):  # never between the two bytes of a line end
-                chunk += more
+            if chunk.endswith(b"\r") and file.peek(1)[:1] == b"\n":  # never between the two bytes of a line end
+                chunk += file.read(1)
             yield chunk
 
 
 class _Scanner:
     """Goes through a file chunk by chunk; what it holds is the state between two chunks and what was found."""
 
-    def __init__(self, quote: str, keeps_blank: bool) -> None:
-        self.quote = ord(quote) if quote and quote.isascii() else None
+    def __init__(self, quote: str, keeps_blank: bool, delimiter: str, escape: str) -> None:
+        self.quote = ord(quote) if quote else None
         self.keeps_blank = keeps_blank
+        self.edges = [*f"\r\n{quote}".encode(), delimiter.encode()[0], delimiter.encode()[-1]]  # beside fields' quotes
+        self.escape = ord(escape) if escape else None
+        self.has_strays = False
+        self.last = 10  # byte before the next chunk
         self.n_records = self.n_leading = self.longest = 0
         self.parity = 0  # of the quotes so far
         self.size = 0  # bytes so far
@@ -137,10 +196,24 @@ class _Scanner:
         if self.quote is None:
             return np.zeros(len(ends), np.uint8)
         is_quote = (text == self.quote).view(np.uint8)
+        self._look_for_strays(text, np.flatnonzero(is_quote))
         starts = np.concatenate((np.zeros(1, np.int64), ends))
         running = np.bitwise_xor.accumulate(np.bitwise_xor.reduceat(is_quote, starts)) ^ self.parity
         self.parity = int(running[-1])
         return running[:-1]
+
+    def _look_for_strays(self, text: Array, quotes: Array) -> None:
+        """Note whether a quote opens after, or closes before, something else than a delimiter or a line end."""
+        import numpy as np
+
+        closing = quotes[1 - self.parity :: 2]
+        before = np.where(quotes > 0, text[quotes - 1], self.last)
+        after = text[closing[closing + 1 < len(text)] + 1]
+        if self.last == self.quote and not self.parity:  # the last chunk ended with a closing one
+            after = np.append(after, text[0])
+        beside = np.concatenate((before[self.parity :: 2], after))
+        self.has_strays |= not np.isin(beside, self.edges).all() or bool((before == self.escape).any())
+        self.last = int(text[-1])
 
     def finish(self) -> Layout:
         """Return the layout; what stands after the last line end is a record too."""
@@ -151,7 +224,7 @@ class _Scanner:
         breaks, blanks = (np.concatenate([np.empty(0, np.int64), *found]) for found in (self.breaks, self.blanks))
         return Layout(
             self.n_records, breaks, blanks, int((blanks == -1).sum()), max(self.longest, self.size - self.end),
-            is_mixed=len(self.kinds) > 1, is_open=bool(self.parity),
+            is_mixed=len(self.kinds) > 1, is_open=bool(self.parity), has_strays=self.has_strays,
         )  # fmt: skip
 
 

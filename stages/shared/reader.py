@@ -6,10 +6,11 @@ of the files), the rows that could not be read, and the place of every record.
 
 from __future__ import annotations
 
+import glob
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from stages.runtime.contract import Column
 from stages.runtime.contract_sql import identifier, literal, number_text_sql
 from stages.shared.errors import InputError
 from stages.shared.layout import Layout, count_strictly, scan
-from stages.shared.plain import plain_file, with_line_feeds
+from stages.shared.plain import check_width, plain_file, with_line_feeds
 from stages.shared.source import Source, column_names, records, source_files
 
 if TYPE_CHECKING:
@@ -110,8 +111,14 @@ def find_rejects(connection: duckdb.DuckDBPyConnection, table: Table, n_read: in
     if n_read + n_rejects != table.n_records:
         raise InputError(
             f"{table.source.path}: {table.n_records} records by count but {n_read + n_rejects} by the reader: "
-            "the dialect in source: (delimiter, quote, escape, encoding) does not fit the file"
+            "the dialect in source: (delimiter, quote, escape, encoding) does not fit, or a long run of rows has too "
+            "many or too few fields"
         )
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    """Return files as a list in SQL; the reader would take `[a].csv` for a glob."""
+    return ", ".join(literal(glob.escape(str(path))) for path in paths)
 
 
 # CSV
@@ -121,7 +128,8 @@ def _open_csv(source: Source, files: list[Path], plain: list[Path], names: list[
     parts: list[Part] = []
     columns: list[str] = []
     for file, text in zip(files, plain, strict=True):
-        _, first = next(records(text, source), (0, []))
+        own = replace(source, path=str(file))
+        _, first = next(records(text, own), (0, []))
         if not first:
             raise InputError(f"{file}: the file is empty")
         found = column_names(first) if source.header else names
@@ -129,12 +137,11 @@ def _open_csv(source: Source, files: list[Path], plain: list[Path], names: list[
         if found != columns:
             raise InputError(f"{file}: its columns are not those of {files[0]}: {', '.join(found)}")
         keeps_blank = len(columns) == 1  # an empty line is a row of a table of one column
-        layout = scan(text, source.quote, keeps_blank)
-        if layout.is_mixed:
-            text = with_line_feeds(text, source.quote, folder)
-            layout = scan(text, source.quote, keeps_blank)
-        if layout.is_open:
-            layout = count_strictly(text, source, keeps_blank)  # says where, or that those quotes are none
+        layout = scan(text, source.quote, keeps_blank, source.delimiter, source.escape)
+        if layout.has_strays or layout.is_open or layout.is_mixed:
+            text = with_line_feeds(text, source, folder)
+            layout = count_strictly(text, own, keeps_blank)
+        check_width(text, own, len(columns), layout.longest)
         parts.append(Part(file, text, layout.n_records - source.header, layout, int(source.header)))
     return Table(source, columns, _csv_relation(source, columns, parts), parts)
 
@@ -146,7 +153,7 @@ def _csv_relation(source: Source, columns: list[str], parts: list[Part]) -> str:
     if len(skips) > 1:
         raise InputError(f"{source.path}: some of its files begin with blank lines and some do not")
     limit = _line_limit([part.layout for part in parts if part.layout])
-    paths = ", ".join(literal(str(part.plain)) for part in parts)
+    paths = _listed(part.plain for part in parts)
     escape = source.escape or source.quote
     return f"""read_csv([{paths}], auto_detect = false, all_varchar = true, columns = {{{types}}},
         header = {source.header}, skip = {skips.pop()}, delim = {literal(source.delimiter)},
@@ -166,8 +173,6 @@ def _find_csv_rejects(connection: duckdb.DuckDBPyConnection, table: Table, n_rea
                   'unreadable: ' || lower(min(error_type::VARCHAR)) AS rule
            FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY ALL ORDER BY line"""
     ).fetchnumpy()
-    if n_read + len(found["line"]) != table.n_records:
-        _count_again(table)
     start, rows, order = 0, [], []
     for part in table.parts:
         assert part.layout is not None
@@ -182,20 +187,13 @@ def _find_csv_rejects(connection: duckdb.DuckDBPyConnection, table: Table, n_rea
     table.rejects = {"row": np.concatenate(rows), "value": values, "rule": found["rule"][places].astype(object)}
 
 
-def _count_again(table: Table) -> None:
-    """Count the records of each file by Python's csv module, which knows quotes that quote nothing."""
-    for part in table.parts:
-        part.layout = count_strictly(part.plain, table.source, len(table.columns) == 1)
-        part.n_records = part.layout.n_records - part.n_header
-
-
 # Parquet
 
 
 def _open_parquet(
     connection: duckdb.DuckDBPyConnection, source: Source, files: list[Path], columns: Mapping[str, Column]
 ) -> Table:
-    paths = ", ".join(literal(str(file)) for file in files)
+    paths = _listed(files)
     relation = f"read_parquet([{paths}], hive_partitioning = {_is_partitioned(files)}, hive_types_autocast = false)"
     counted = dict(connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata([{paths}])").fetchall())
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
@@ -235,7 +233,7 @@ def _open_jsonl(connection: duckdb.DuckDBPyConnection, source: Source, files: li
     parts = [
         Part(file, text, layout.n_records, layout) for file, text, layout in zip(files, plain, layouts, strict=True)
     ]
-    paths = ", ".join(literal(str(text)) for text in plain)
+    paths = _listed(plain)
     connection.execute(
         f"""CREATE TABLE json_lines AS SELECT line, CASE WHEN json_valid(line) THEN json_type(line) END AS kind
             FROM read_csv([{paths}], auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}},

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stages.shared.errors import InputError
 
@@ -141,8 +141,12 @@ def dialect_faults(source: Source) -> list[str]:
             faults.append(f'source.{key}: should be one character (a tab is "\\t" in double quotes), got {text!r}')
         elif text in ("\n", "\r"):
             faults.append(f"source.{key}: should not be a line end")
+        elif key != "delimiter" and not text.isascii():
+            faults.append(f"source.{key}: should be an ASCII character, got {text!r}")
     if source.quote and source.quote in (source.delimiter, source.escape):
         faults.append("source.quote: should differ from delimiter and escape (a doubled quote needs no escape)")
+    if source.escape and (not source.quote or source.escape == source.delimiter):
+        faults.append("source.escape: should differ from delimiter, and there should be a quote for it to stand before")
     if source.thousands == source.decimal:
         faults.append(f"source.thousands: should differ from decimal, got {source.thousands!r} for both")
     try:
@@ -175,27 +179,31 @@ def column_names(fields: Sequence[str]) -> list[str]:
     return names
 
 
-def records(path: Path, source: Source, *, keeps_blank: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """Yield (last line, fields) of each record of a plain UTF-8 CSV, blank lines left out unless they are kept.
+def csv_options(source: Source) -> dict[str, Any]:
+    """Return what Python's csv module needs to know to read as the reader of tables does."""
+    csv.field_size_limit(2**31 - 1)
+    return {
+        "delimiter": source.delimiter,
+        "quotechar": source.quote or None,
+        "escapechar": source.escape or None,
+        "doublequote": not source.escape,
+        "skipinitialspace": source.delimiter != " ",
+        "quoting": csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
+    }
+
+
+def records(path: Path, source: Source) -> Iterator[tuple[int, list[str]]]:
+    """Yield (last line, fields) of each record of a plain UTF-8 CSV, blank lines left out.
 
     Raises InputError naming the line where Python's csv module, which is strict, cannot go on.
     """
-    csv.field_size_limit(2**31 - 1)
     line = 0
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-            reader = csv.reader(
-                text,
-                delimiter=source.delimiter,
-                quotechar=source.quote or None,
-                escapechar=source.escape or None,
-                doublequote=not source.escape,
-                strict=True,
-                quoting=csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE,
-            )
+            reader = csv.reader(text, strict=True, **csv_options(source))
             for record in reader:
                 line = reader.line_num
-                if record or keeps_blank:
+                if record:
                     yield line, record
     except csv.Error as error:
         what = "a quote is opened and never closed" if "end of data" in str(error) else str(error)
