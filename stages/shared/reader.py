@@ -88,7 +88,7 @@ def open_table(
             return _open_parquet(connection, source, files, columns)
         plain = [plain_file(file, source.encoding, folder) for file in files]
         if source.format == "jsonl":
-            return _open_jsonl(connection, source, files, plain)
+            return _open_jsonl(connection, replace(source, quote=""), files, plain, folder)
         return _open_csv(source, files, plain, list(columns), folder)
     except duckdb.Error as error:
         raise unreadable(source, error) from None
@@ -194,7 +194,9 @@ def _open_parquet(
     connection: duckdb.DuckDBPyConnection, source: Source, files: list[Path], columns: Mapping[str, Column]
 ) -> Table:
     paths = _listed(files)
-    relation = f"read_parquet([{paths}], hive_partitioning = {_is_partitioned(files)}, hive_types_autocast = false)"
+    _check_names(connection, files)
+    relation = f"""read_parquet([{paths}], hive_partitioning = {_is_partitioned(files)}, hive_types_autocast = false,
+        union_by_name = {len(files) > 1})"""  # the wider type of each column, not that of the first file
     counted = dict(connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata([{paths}])").fetchall())
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     names = column_names([row[0] for row in described])
@@ -204,6 +206,18 @@ def _open_parquet(
     ]
     parts = [Part(file, file, counted[str(file)]) for file in files]
     return Table(source, names, f"(SELECT {', '.join(texts)} FROM {relation})", parts)
+
+
+def _check_names(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
+    """Raise InputError where a file has not the columns of the first, in whatever order."""
+    expected: list[str] = []
+    for file in files if len(files) > 1 else []:
+        described = connection.execute(f"DESCRIBE FROM read_parquet([{_listed([file])}], hive_partitioning = false)")
+        found = sorted(row[0].lower() for row in described.fetchall())
+        expected = expected or found
+        if found != expected:
+            told = ", ".join(sorted({*found} ^ {*expected}))
+            raise InputError(f"{file}: its columns are not those of {files[0]}: {told}")
 
 
 def _is_partitioned(files: list[Path]) -> bool:
@@ -225,17 +239,20 @@ def _physical_text(name: str, kind: str, column: Column | None) -> str:
 # JSON lines
 
 
-def _open_jsonl(connection: duckdb.DuckDBPyConnection, source: Source, files: list[Path], plain: list[Path]) -> Table:
+def _open_jsonl(
+    connection: duckdb.DuckDBPyConnection, source: Source, files: list[Path], plain: list[Path], folder: Path
+) -> Table:
     """Read lines as texts, then each object into the columns that any of them has; nested values stay JSON."""
-    import numpy as np
-
     layouts = [scan(text, "", keeps_blank=False) for text in plain]
+    pairs = zip(plain, layouts, strict=True)
+    plain = [with_line_feeds(text, source, folder) if layout.is_mixed else text for text, layout in pairs]
     parts = [
         Part(file, text, layout.n_records, layout) for file, text, layout in zip(files, plain, layouts, strict=True)
     ]
     paths = _listed(plain)
     connection.execute(
-        f"""CREATE TABLE json_lines AS SELECT line, CASE WHEN json_valid(line) THEN json_type(line) END AS kind
+        f"""CREATE TABLE json_lines AS SELECT line, CASE WHEN NOT json_valid(line) THEN 'NONE'
+            WHEN list_unique(json_keys(line)) < len(json_keys(line)) THEN 'TWICE' ELSE json_type(line) END AS kind
             FROM read_csv([{paths}], auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}},
             delim = chr(1), quote = '', escape = '' {_line_limit(layouts)}) WHERE line IS NOT NULL"""
     )
@@ -251,8 +268,11 @@ def _open_jsonl(connection: duckdb.DuckDBPyConnection, source: Source, files: li
     texts = ", ".join(f"record[{literal(key)}] AS {identifier(name)}" for key, name in zip(fields, names, strict=True))
     relation = f"""(SELECT {texts} FROM (SELECT from_json(line, {literal(structure)}) AS record FROM json_lines
         WHERE kind = 'OBJECT'))"""
-    query = "SELECT rowid + 1 AS n, line FROM json_lines WHERE kind IS DISTINCT FROM 'OBJECT' ORDER BY 1"
-    bad = connection.execute(query).fetchnumpy()
-    rules = np.full(len(bad["n"]), "unreadable: not a json object", object)
-    rejects = {"row": bad["n"], "value": bad["line"].astype(object), "rule": rules} if len(rules) else {}
+    bad = connection.execute(
+        """SELECT rowid + 1 AS row, line AS value, CASE kind WHEN 'TWICE' THEN 'unreadable: a key stands twice'
+               ELSE 'unreadable: not a json object' END AS rule
+           FROM json_lines WHERE kind <> 'OBJECT' ORDER BY 1"""
+    ).fetchnumpy()
+    rejects = {key: array if key == "row" else array.astype(object) for key, array in bad.items()}
+    rejects = rejects if len(bad["row"]) else {}
     return Table(source, names, relation, parts, rejects)
