@@ -24,6 +24,7 @@ from stages.runtime.forms import SPACE
 from stages.shared.account import Account
 from stages.shared.errors import InputError
 from stages.shared.reader import open_table
+from stages.shared.reasons import Reasons
 from stages.shared.source import Source
 from stages.shared.split import Split
 from stages.shared.tables import connect
@@ -239,3 +240,52 @@ def test_a_corruption_ends_in_one_error_or_in_quarantine(case: str, tmp_path: Pa
         assert found.startswith(outcome.format(path=tmp_path / "data.csv"))
     elif outcome is not None:
         assert found == outcome
+
+
+def page_of(tmp_path: Path, rows: list[list[str]], columns: dict[str, Column]) -> str:
+    """Return reports/prepare/quarantine.md of a table."""
+    path = tmp_path / "data.csv"
+    with path.open("w", newline="") as out:
+        csv.writer(out).writerows([list(columns), *rows])
+    connection = connect()
+    contract = Contract("t", "regression", None, columns, [])
+    table = open_table(connection, Source(str(path)), columns, tmp_path)
+    account = Account(connection, table, contract, Split("hash", 0.2, 0.2))
+    account.check()
+    account.set_aside(merges_duplicates=True)
+    account.write_quarantine(tmp_path / "quarantine.parquet")
+    counts = account.count_fates(account.write_kept(tmp_path / "kept.parquet"))
+    return (
+        Reasons(connection, tmp_path / "quarantine.parquet", contract, str(path)).page(counts).replace(str(path), "F")
+    )
+
+
+def test_a_report_shows_no_value_that_may_tell_who_somebody_is(tmp_path: Path) -> None:
+    columns = {
+        "id": Column("integer", role="key", unique=True),
+        "who": Column("category", role="id", values=["a"]),
+        "home": Column("category", role="group", values=["b"]),
+        "faith": Column("category", sensitive=True, values=["c"]),
+        "size": Column("integer"),
+    }
+    rows = [["1", "a", "b", "c", "1"], ["77123", "Ann", "Elm", "Zen", "big"], ["2", "Ann Again"]]
+    page = page_of(tmp_path, [*rows, ["Key", "a", "b", "c", "1"], ["1", "a", "b", "c", "2"]], columns)
+    assert not [word for word in ("77123", "Ann", "Elm", "Zen", "Key") if word in page]
+    assert "| size | type integer | 1 | set aside | F:3 | `big` |" in page
+    assert page.count("(not shown: it may tell who somebody is)") == 6  # id twice, who, home, faith, the row of two
+
+
+def test_a_report_stays_a_table_whatever_the_values(tmp_path: Path) -> None:
+    columns = {
+        "a|b": Column("category", pattern="x|y"),
+        "two\nlines": Column("category", values=["v|w"], on_violation="null"),
+        "plain": Column("integer"),
+    }
+    rows = [["p|q`r`", "s\r\n| t", "1"], ["x", "v|w", "y" * 5000], ["x|y"]]
+    page = page_of(tmp_path, rows, columns)
+    assert page.splitlines()[-4:] == [
+        "| a\\|b | pattern x\\|y | 1 | set aside | F:3 | `p\\|q'r'` |",
+        f"| plain | type integer | 1 | set aside | F:5 | `{'y' * 60}...` |",
+        "| row | unreadable: missing columns | 1 | set aside | F:6 | `x\\|y` |",
+        "| two\\nlines | values ['v\\|w'] | 1 | made missing | F:3 | `s\\r\\n\\| t` |",
+    ]

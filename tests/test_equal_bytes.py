@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import run_in
+from conftest import ROOT, TOY, make_workspace, run_in
 
 from stages.shared.lineage import dvc_hash
 
@@ -80,3 +83,58 @@ def test_the_number_of_duckdbs_threads_changes_no_byte(reproduced: Path, tmp_pat
     assert contents(other / "reports") == contents(reproduced / "reports")
     for stage in ("prepare", "featurize", "train", "evaluate", "package"):
         assert dvc_hash(other / "data" / stage) == dvc_hash(reproduced / "data" / stage), stage
+
+
+SHARED = """
+import sys
+from stages import prepare
+from stages.shared import tables
+connect = tables.connect
+def with_threads(folder=None):
+    connection = connect(folder)
+    connection.execute("SET threads = {threads}")
+    return connection
+prepare.connect, prepare.LARGE = with_threads, {large}
+sys.argv = ["prepare", "data=toy"]
+prepare.run("prepare", prepare.main)
+"""
+
+
+def write_faulty_table(path: Path, n_rows: int = 300_000) -> None:
+    """Write the toy table with lines that cannot be read, copies, keys that stand twice and values to make missing."""
+    rng = random.Random(11)
+    with path.open("w", encoding="utf-8") as out:
+        out.write("id,day,size,colour,note,bought\n")
+        for i in range(n_rows):
+            size, colour, fate = rng.randint(0, 100), rng.choice(["red", "green", "blue"]), rng.random()
+            bought = "yes" if size + rng.randint(-60, 60) > 50 else "no"
+            row = f"{i},2024-{i * 12 // n_rows + 1:02d}-{i % 28 + 1:02d},{size},{colour},a {i % 977},{bought}"
+            if fate < 0.005:
+                row = rng.choice(["too,few", row + ",more", row.replace("a ", '"a" b '), ""])
+            elif fate < 0.01:
+                row = f"{row}\n{row}"
+            elif fate < 0.015:
+                row = row.replace(f"{i},", f"{max(0, i - 5)},", 1)
+            elif fate < 0.03:
+                row = row.replace(f",{size},", rng.choice([",huge,", ",,", ",101,"]))
+            elif fate < 0.04:
+                row = row.replace(f"a {i % 977}", f'"two\nlines ""{i}"""')
+            elif fate < 0.045:
+                row = row.replace(colour, "mauve")
+            out.write(row + "\n")
+
+
+def test_neither_threads_nor_work_on_disk_change_a_byte_of_a_large_faulty_table(tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path / "workspace")
+    write_faulty_table(folder / "data/raw/toy/toy.csv")
+    contract = TOY.replace("max: 100}", 'max: 100, on_violation: "null"}')
+    (folder / "conf/data/toy.yaml").write_text(contract)
+    found = []
+    for threads, large in ((1, 10**12), (2, 10**12), (4, 10**12), (1, 0), (4, 0)):
+        run_in(folder, sys.executable, "-c", SHARED.format(threads=threads, large=large), PYTHONPATH=str(ROOT))
+        found.append({**contents(folder / "data/prepare"), **contents(folder / "reports/prepare")})
+    rows = json.loads(found[0]["summary.json"])["rows"]
+    assert min(rows["merged"], rows["quarantined"]) > 1000
+    assert set(found[0]) > {"kept.parquet", "quarantine.parquet", "summary.json", "profile.json", "profile.html"}
+    for other in found[1:]:
+        assert [name for name in other if other[name] != found[0][name]] == []

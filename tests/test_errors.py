@@ -56,6 +56,41 @@ def corrupt_parquet(folder: Path) -> None:
     toy("toy.csv", "toy.parquet\n  format: parquet")(folder)
 
 
+def source(path: str, **files: bytes) -> Break:
+    """Return the change of source.path, beside files whose names begin with a part of theirs."""
+
+    def change(folder: Path) -> None:
+        (folder / "data/raw/toy/more").mkdir()
+        for name, content in files.items():
+            (folder / f"data/raw/toy/more/{name}.csv").write_bytes(content)
+        toy("data/raw/toy/toy.csv", f"data/raw/toy/{path}")(folder)
+
+    return change
+
+
+def both(*changes: Break) -> Break:
+    return lambda folder: [change(folder) for change in changes]
+
+
+def every(column: int, value: Callable[[list[str]], str]) -> Break:
+    """Return the change of a column's values in all rows."""
+    return table(lambda rows: [row.__setitem__(column, value(row)) for row in rows[1:]])
+
+
+def toy_bytes() -> bytes:
+    return "".join(",".join(row) + "\n" for row in toy_rows()).encode()
+
+
+def every_size_apart(folder: Path) -> None:
+    """Make the sizes fine enough for a copied row to be no coincidence."""
+    path = folder / "data/raw/toy/toy.csv"
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    for row in rows:
+        row[2] = f"{int(row[0]) % 400 * 0.37 + int(row[2]):.4f}"
+    path.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
+
+
+HASHED = toy('{by: time, validation: "2024-07-01", test: "2024-09-01"}', "{by: hash, validation: 0.2, test: 0.2}")
 MODEL = "conf/model/boosting.yaml"
 CASES: dict[str, tuple[str, Break, list[str]]] = {
     "missing table": (
@@ -121,6 +156,139 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "not a Parquet file": ("prepare", corrupt_parquet, ["toy.parquet: not readable as parquet: No magic bytes"]),
     "empty side": ("prepare", toy("2024-09-01", "2025-09-01"), ["the split leaves no rows for test"]),
     "split without order": ("prepare", toy("2024-09-01", "2024-06-01"), ["validation should begin before test"]),
+    "other content than pinned": (
+        "prepare",
+        toy("path: data/raw/toy/toy.csv", f"path: data/raw/toy/toy.csv\n  sha256: {'a' * 64}"),
+        [f"data/raw/toy/toy.csv: not what it is pinned to: source.sha256 is {'a' * 64}, the content has "],
+    ),
+    "folder without files": ("prepare", source("more"), ["data/raw/toy/more: no file ending in .csv, .tsv"]),
+    "glob that fits no file": (
+        "prepare",
+        source("more/*.csv"),
+        ["data/raw/toy/more/*.csv: no file has such a name (source.path)"],
+    ),
+    "file whose header differs": (
+        "prepare",
+        source("more", a=toy_bytes(), b=toy_bytes().replace(b"size", b"Size", 1)),
+        ["more/b.csv: its columns are not those of data/raw/toy/more/a.csv: id, day, Size, colour, note, bought"],
+    ),
+    "one of several files empty": (
+        "prepare",
+        source("more", a=toy_bytes(), b=b""),
+        ["data/raw/toy/more/b.csv: the file is empty"],
+    ),
+    "rule that allows no breach": (
+        "prepare",
+        both(
+            table(lambda rows: rows[9].__setitem__(3, "mauve")),
+            toy("values: [red, green, blue]", "values: [red, green, blue], on_violation: fail"),
+        ),
+        [
+            "data/raw/toy/toy.csv: rows break rules that allow none (on_violation: fail)",
+            "colour: 1 x values ['red', 'green', 'blue']    first at line 10: 'mauve'",
+        ],
+    ),
+    "rule between columns that allows no breach": (
+        "prepare",
+        toy("limits:", "rules:\n  small: {check: size <= 90, on_violation: fail}\nlimits:"),
+        ["small: 39 x check size <= 90    first at line "],
+    ),
+    "too many values made missing": (
+        "prepare",
+        both(
+            every(2, lambda row: "huge" if int(row[0]) % 5 == 0 else row[2]),
+            toy("max: 100", "max: 100, on_violation: 'null'"),
+        ),
+        ["make more than 10.0% of a column missing (limits.nulled)", "size: 80 of 400 values"],
+    ),
+    "rule that names no column": (
+        "prepare",
+        toy("limits:", "rules:\n  r: {check: siz > 1}\nlimits:"),
+        ["rules.r.check: ", "did you mean 'size'?"],
+    ),
+    "encoding that does not exist": (
+        "prepare",
+        toy("data/raw/toy/toy.csv", "data/raw/toy/toy.csv\n  encoding: utf8mb4"),
+        ["source.encoding: should be one that Python knows, such as utf-8, cp1252, got 'utf8mb4'"],
+    ),
+    "not in its encoding": (
+        "prepare",
+        both(raw(b"\x81" + toy_bytes()), toy("data/raw/toy/toy.csv", "data/raw/toy/toy.csv\n  encoding: cp1252")),
+        ["data/raw/toy/toy.csv, after line 0: not cp1252: ", "(source.encoding)"],
+    ),
+    "UTF-16 that is none": (
+        "prepare",
+        both(raw(b"\xff\xfe" + toy_bytes()), toy("data/raw/toy/toy.csv", "data/raw/toy/toy.csv\n  encoding: utf-16")),
+        ["data/raw/toy/toy.csv"],
+    ),
+    "UTF-16 said to be UTF-8": (
+        "prepare",
+        raw(toy_bytes().decode().encode("utf-16")),
+        ["data/raw/toy/toy.csv does not have the columns of conf/data/toy.yaml"],
+    ),
+    "wrong delimiter": (
+        "prepare",
+        toy("data/raw/toy/toy.csv", "data/raw/toy/toy.csv\n  delimiter: ;"),
+        ["data/raw/toy/toy.csv does not have the columns", "'id,day,size,colour,note,bought': in the file, not in"],
+    ),
+    "a column more in every row": (
+        "prepare",
+        table(lambda rows: [row.append("more") for row in rows[1:]]),
+        ["data/raw/toy/toy.csv, line 2: 7 fields for 6 columns, and none of the next has fewer"],
+    ),
+    "a line with half a million fields": (
+        "prepare",
+        table(lambda rows: rows.insert(7, ["x"] * 500_000)),
+        ["data/raw/toy/toy.csv, line 8: 500000 fields for 6 columns (source.quote, source.delimiter)"],
+    ),
+    "truncated within quotes": (
+        "prepare",
+        raw(toy_bytes() + b'400,2024-12-28,3,red,"cut off he'),
+        ["data/raw/toy/toy.csv, record after line 401: a quote is opened and never closed"],
+    ),
+    "quote in a header never closed": (
+        "prepare",
+        raw(toy_bytes().replace(b"note", b'"note', 1)),
+        ["data/raw/toy/toy.csv, record after line 0: a quote is opened and never closed"],
+    ),
+    "format that it is not": (
+        "prepare",
+        toy("data/raw/toy/toy.csv", "data/raw/toy/toy.csv\n  format: jsonl"),
+        ["data/raw/toy/toy.csv: no line holds a JSON object"],
+    ),
+    "waiver of an unknown check": (
+        "prepare",
+        toy("limits:", "waive: {future_in_trainin: why}\nlimits:"),
+        ["waive.future_in_trainin: no such check; did you mean 'future_in_training'?"],
+    ),
+    "leak: a group on two sides": (
+        "prepare",
+        both(every(4, lambda row: f"g{int(row[0]) % 7}"), toy("note: {type: text", "note: {type: text, role: group")),
+        ["conf/data/toy.yaml: the data leaks across the split", "group_on_both_sides: "],
+    ),
+    "leak: rows copied to another side": (
+        "prepare",
+        both(
+            table(
+                lambda rows: [
+                    rows.append([str(400 + i), f"2024-12-{i % 28 + 1:02d}", *rows[i + 1][2:]]) for i in range(90)
+                ]
+            ),
+            toy("size: {type: number, min: 0, max: 100}", "size: {type: number}"),
+            every_size_apart,
+        ),
+        ["the data leaks across the split", "duplicates_across_sides: "],
+    ),
+    "leak: a feature that is the answer": (
+        "prepare",
+        every(4, lambda row: f"was {row[5]}"),
+        ["the data leaks across the split", "feature_gives_the_answer: ", "note"],
+    ),
+    "leak: training on the future": (
+        "prepare",
+        HASHED,
+        ["the data leaks across the split", "future_in_training: "],
+    ),
     "features typo": (
         "featurize",
         replace("conf/features/standard.yaml", "min_rows", "min_row"),

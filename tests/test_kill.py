@@ -6,12 +6,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import environment, run_in
+from conftest import ROOT, environment, make_workspace, run_in, run_stage
 
 from stages.shared.lineage import dvc_hash
 
@@ -132,3 +133,40 @@ def finish(folder: Path) -> None:
         assert "rwlock" in first.stderr, first.stderr
         (folder / ".dvc/tmp/rwlock").unlink()
         run_in(folder, "dvc", "repro")
+
+
+def test_a_kill_while_a_large_file_is_unpacked_and_read_leaves_no_scratch_behind(tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path / "workspace")
+    run_stage(folder, "prepare", "data=toy")
+    old = outputs(folder, "prepare")
+    header, *rows = (folder / "data/raw/toy/toy.csv").read_text().splitlines(keepends=True)
+    with (folder / "data/raw/toy/toy.csv").open("w") as out:
+        out.write(header)
+        for number in range(2_000_000):
+            row = rows[number % len(rows)]
+            out.write(f"{number + 10}{row[row.index(',') :]}")
+    conf = folder / "conf/data/toy.yaml"
+    small_conf, scratch = conf.read_text(), folder / "data/.prepare.scratch"
+    conf.write_text(small_conf.replace("toy.csv", "toy.csv\n  encoding: latin-1"))  # unpacked into the scratch folder
+    command = [sys.executable, "-m", "stages.prepare", "data=toy"]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT)),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not any(scratch.glob("*")):
+        time.sleep(0.001)
+    assert process.poll() is None, "the kill must hit a stage that is reading"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert any(scratch.iterdir())
+    assert outputs(folder, "prepare") == old
+
+    conf.write_text(small_conf)
+    (folder / "data/raw/toy/toy.csv").write_text("".join([header, *rows]))
+    run_stage(folder, "prepare", "data=toy")
+    assert outputs(folder, "prepare") == old
+    assert not list((folder / "data").glob(".*"))

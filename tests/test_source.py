@@ -131,6 +131,18 @@ def test_a_table_in_any_dialect_gives_the_same_rows(case: str, tmp_path: Path) -
     assert prepared(tmp_path, Source(str(path), **dialect)) == (WANTED, [])
 
 
+@pytest.mark.parametrize("inner", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_first_line_end_may_stand_within_quotes(inner: str, end: str, tmp_path: Path) -> None:
+    """DuckDB would take it for the end of lines, and give no row at all."""
+    path = tmp_path / "table.csv"
+    path.write_text(f'"i{inner}d",note{end}1,"a{inner}b"{end}2,c{end}3{end}', newline="")
+    columns = {f"i{inner}d": Column("integer"), "note": Column("text")}
+    kept, aside = prepared(tmp_path, Source(str(path)), columns)
+    assert kept == [(1, f"a{inner}b"), (2, "c")]
+    assert [row[0] for row in aside] == [6]
+
+
 def test_without_quoting_a_quote_is_a_character(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text('id\tnote\tsize\tday\n1\t5" pipe\t1\t\n2\t"x\t2\t\n3\tit\'s\t3\t\n')

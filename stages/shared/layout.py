@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 CHUNK = 1 << 20  # fits in a processor's cache
+ENDS = (r"\n", r"\r\n", r"\r")
 MARK = b"\xef\xbb\xbf"  # a byte order mark of UTF-8
 
 
@@ -37,6 +38,7 @@ class Layout:
     longest: int = 0  # bytes of the longest record, at least
     is_mixed: bool = False  # lines end now in one way, now in another
     is_open: bool = False  # a quote is opened and never closed
+    end: str = r"\n"  # of lines outside quotes, as the reader names it, unless mixed
     has_strays: bool = False  # a quote neither opens nor closes a field: what was counted may be wrong
 
     def line(self, record: Array) -> Array:
@@ -160,7 +162,7 @@ class _Scanner:
         self.parity = 0  # of the quotes so far
         self.size = 0  # bytes so far
         self.end = -1  # where the last line ended that was not within quotes
-        self.kinds: set[int] = set()  # 0 line feed, 1 carriage return and line feed, 2 carriage return
+        self.kinds: set[int] = set()  # places in ENDS
         self.breaks: list[Array] = []
         self.blanks: list[Array] = []
 
@@ -222,14 +224,15 @@ class _Scanner:
         if self.size - 1 > self.end:
             self.n_records += 1
         breaks, blanks = (np.concatenate([np.empty(0, np.int64), *found]) for found in (self.breaks, self.blanks))
+        end = ENDS[min(self.kinds, default=0)]
         return Layout(
             self.n_records, breaks, blanks, int((blanks == -1).sum()), max(self.longest, self.size - self.end),
-            is_mixed=len(self.kinds) > 1, is_open=bool(self.parity), has_strays=self.has_strays,
+            is_mixed=len(self.kinds) > 1, is_open=bool(self.parity), has_strays=self.has_strays, end=end,
         )  # fmt: skip
 
 
 def _line_ends(text: Array) -> tuple[Array, Array]:
-    """Return where lines end (the last byte of each end) and of which kind each end is."""
+    """Return where lines end (the last byte of each end) and of which kind (place in ENDS) each end is."""
     import numpy as np
 
     feeds = np.flatnonzero(text == 10)

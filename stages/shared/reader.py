@@ -143,11 +143,18 @@ def _open_csv(source: Source, files: list[Path], plain: list[Path], names: list[
             layout = count_strictly(text, own, keeps_blank)
         check_width(text, own, len(columns), layout.longest)
         parts.append(Part(file, text, layout.n_records - source.header, layout, int(source.header)))
-    return Table(source, columns, _csv_relation(source, columns, parts), parts)
+    ends = {part.layout.end for part in parts if part.layout}
+    for part in parts if len(ends) > 1 else []:
+        part.plain = with_line_feeds(part.plain, source, folder)
+    end = ends.pop() if len(ends) == 1 else r"\n"
+    return Table(source, columns, _csv_relation(source, columns, parts, end), parts)
 
 
-def _csv_relation(source: Source, columns: list[str], parts: list[Part]) -> str:
-    """Return the FROM clause; files that begin with the same number of blank lines are read together."""
+def _csv_relation(source: Source, columns: list[str], parts: list[Part], end: str) -> str:
+    """Return the FROM clause; files that begin with the same number of blank lines are read together.
+
+    The reader is told how lines end: it would take the first end in the file, which may be within quotes.
+    """
     types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in columns)
     skips = {part.layout.n_leading if part.layout and len(columns) > 1 else 0 for part in parts}
     if len(skips) > 1:
@@ -157,7 +164,8 @@ def _csv_relation(source: Source, columns: list[str], parts: list[Part]) -> str:
     escape = source.escape or source.quote
     return f"""read_csv([{paths}], auto_detect = false, all_varchar = true, columns = {{{types}}},
         header = {source.header}, skip = {skips.pop()}, delim = {literal(source.delimiter)},
-        quote = {literal(source.quote)}, escape = {literal(escape)}, store_rejects = true{limit})"""
+        quote = {literal(source.quote)}, escape = {literal(escape)}, new_line = {literal(end)},
+        store_rejects = true{limit})"""
 
 
 def _line_limit(layouts: list[Layout]) -> str:

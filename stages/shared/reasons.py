@@ -88,8 +88,8 @@ class Reasons:
 
     def _sentences(self, condition: str) -> list[str]:
         return [
-            f"{each.column}: {each.n_rows} x {each.rule}{self._declared(each)}    "
-            f"first at {'' if each.source == self.source else each.source + ' '}line {each.line}: {each.value!r}"
+            f"{each.column}: {each.n_rows} x {each.rule}{self._declared(each)}    first at "
+            f"{'' if each.source == self.source else f'{each.source} '}line {each.line}: {_short(each.value)!r}"
             for each in self._find(condition)
         ]
 
@@ -101,9 +101,9 @@ class Reasons:
 
     def _row(self, reason: Reason) -> str:
         done = "made missing" if reason.action == "null" else "set aside"
-        rule = f"{reason.rule}{self._declared(reason)}".replace("|", "\\|")
-        first = f"{reason.source}:{reason.line} | {self._shown(reason)}"
-        return f"| {reason.column} | {rule} | {reason.n_rows} | {done} | {first} |"
+        rule, column = _cell(f"{reason.rule}{self._declared(reason)}"), _cell(reason.column)
+        first = f"{_cell(reason.source)}:{reason.line} | {self._shown(reason)}"
+        return f"| {column} | {rule} | {reason.n_rows} | {done} | {first} |"
 
     def _shown(self, reason: Reason) -> str:
         """Return a value for a report that Git keeps: shortened, or hidden where it could say who somebody is."""
@@ -113,5 +113,13 @@ class Reasons:
             return ""
         if any(column.sensitive or column.role in PRIVATE for column in involved):
             return "(not shown: it may tell who somebody is)"
-        short = reason.value[:LONGEST_VALUE] + ("..." if len(reason.value) > LONGEST_VALUE else "")
-        return "`" + short.replace("|", "\\|").replace("\n", "\\n").replace("`", "'") + "`"
+        return f"`{_cell(_short(reason.value)).replace('`', chr(39))}`"
+
+
+def _short(value: str | None) -> str | None:
+    return value[:LONGEST_VALUE] + "..." if value and len(value) > LONGEST_VALUE else value
+
+
+def _cell(text: str | None) -> str:
+    """Return a text for a table of Markdown: on one line, its bars no ends of cells."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text or "").replace("|", "\\|")
