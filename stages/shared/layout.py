@@ -152,9 +152,12 @@ class _Scanner:
     """Goes through a file chunk by chunk; what it holds is the state between two chunks and what was found."""
 
     def __init__(self, quote: str, keeps_blank: bool, delimiter: str, escape: str) -> None:
+        import numpy as np
+
         self.quote = ord(quote) if quote else None
         self.keeps_blank = keeps_blank
-        self.edges = [*f"\r\n{quote}".encode(), delimiter.encode()[0], delimiter.encode()[-1]]  # beside fields' quotes
+        self.is_edge = np.zeros(256, bool)  # what may stand beside a field's quotes
+        self.is_edge[[*f"\r\n{quote}".encode(), delimiter.encode()[0], delimiter.encode()[-1]]] = True
         self.escape = ord(escape) if escape else None
         self.has_strays = False
         self.last = 10  # byte before the next chunk
@@ -198,7 +201,8 @@ class _Scanner:
         if self.quote is None:
             return np.zeros(len(ends), np.uint8)
         is_quote = (text == self.quote).view(np.uint8)
-        self._look_for_strays(text, np.flatnonzero(is_quote))
+        if not self.has_strays:
+            self._look_for_strays(text, np.flatnonzero(is_quote))
         starts = np.concatenate((np.zeros(1, np.int64), ends))
         running = np.bitwise_xor.accumulate(np.bitwise_xor.reduceat(is_quote, starts)) ^ self.parity
         self.parity = int(running[-1])
@@ -208,13 +212,15 @@ class _Scanner:
         """Note whether a quote opens after, or closes before, something else than a delimiter or a line end."""
         import numpy as np
 
-        closing = quotes[1 - self.parity :: 2]
-        before = np.where(quotes > 0, text[quotes - 1], self.last)
-        after = text[closing[closing + 1 < len(text)] + 1]
+        opening, closing = quotes[self.parity :: 2], quotes[1 - self.parity :: 2]
+        around = np.concatenate((np.array([self.last], np.uint8), text))  # a place further on than in `text`
+        is_edge = (
+            self.is_edge[around[opening]].all() and self.is_edge[around[closing[closing + 1 < len(text)] + 2]].all()
+        )
         if self.last == self.quote and not self.parity:  # the last chunk ended with a closing one
-            after = np.append(after, text[0])
-        beside = np.concatenate((before[self.parity :: 2], after))
-        self.has_strays |= not np.isin(beside, self.edges).all() or bool((before == self.escape).any())
+            is_edge &= self.is_edge[text[0]]
+        is_escaped = self.escape is not None and (around[quotes] == self.escape).any()
+        self.has_strays |= bool(is_escaped or not is_edge)
         self.last = int(text[-1])
 
     def finish(self) -> Layout:
