@@ -18,8 +18,8 @@ from pathlib import Path
 from stages.prepare import RAW
 from stages.shared.config import CONF
 from stages.shared.errors import InputError, run
-from tools.drafting import draft_contract
 from tools.draft_yaml import Draft, render
+from tools.drafting import draft_contract
 from tools.reading import find_files, read_table
 from tools.trial import Outcome
 
@@ -54,9 +54,9 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(prog="python -m tools.draft", description="Draft a contract from a table.")
     parser.add_argument("table", help="a file, a quoted glob or a folder: CSV of any dialect, Parquet, JSON lines")
-    parser.add_argument("--target", required=True, help="the column to predict; of a file without header its place from 0")
+    parser.add_argument("--target", required=True, help="what to predict; in a file without header its place from 0")
     parser.add_argument("--name", help="of conf/data/NAME.yaml and the packaged model; else the file's")
-    parser.add_argument("--force", action="store_true", help="replace conf/data/NAME.yaml and the files in data/raw/NAME")
+    parser.add_argument("--force", action="store_true", help="replace conf/data/NAME.yaml and data/raw/NAME")
     return parser.parse_args()
 
 

@@ -42,7 +42,7 @@ def render(draft: Draft) -> str:
     lines = [
         f"# {_clean(target)} from the other columns of {_clean(draft.table)}: {draft.n_rows:,} rows x"
         f" {len(draft.columns)} columns. Drafted by tools.draft from the",
-        "# values alone: confirm each line, say what a row is, add units and descriptions, and where the table comes from.",
+        "# values alone: confirm each line; say what a row is, the units, and where the table comes from.",
     ]
     if draft.look_at:
         lines += ["# To look at first:", *(f"#   {_clean(sentence)}" for sentence in draft.look_at)]
@@ -81,9 +81,8 @@ def facts(drafted: Drafted) -> str:
 
 def mapping(keys: dict[str, Any]) -> str:
     """Return the keys of a column as a flow mapping, in the order in which people read them."""
-    order = ["type", "role", "nullable", "unique", "min", "max", "values", "formats", "decimal", "thousands", "timezone",
-             "missing", "sensitive", "on_violation", "reason"]  # fmt: skip
-    shown = [(key, keys[key]) for key in order if key in keys and keys[key] not in ([], None)]
+    order = "type role nullable unique min max values formats decimal thousands timezone missing sensitive on_violation"
+    shown = [(key, keys[key]) for key in [*order.split(), "reason"] if key in keys and keys[key] not in ([], None)]
     return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in shown) + "}"
 
 

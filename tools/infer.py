@@ -13,12 +13,16 @@ from typing import Any, get_args
 
 from stages.runtime.contract import Column, Type, parse
 from tools.moments import Moments, find_moments
-from tools.vocabulary import CODES, names_id, words
+from tools.vocabulary import CODES, names_id, word_set, words
 
-SURE = set("? NA N/A #N/A #NA n/a na NULL Null null NaN nan NAN <NA> \\N (null) #VALUE! #DIV/0! #REF! #NUM! NaT ?? ???"
-           " - -- --- N.A. n.a.".split())  # fmt: skip
-UNSURE = set("None none NONE nil Nil . .. ... missing Missing MISSING unknown Unknown UNKNOWN * ** x X inf Infinity"
-             " undefined Undefined".split()) | {"not available", "Not Available", "not recorded", "no data", "No data"}  # fmt: skip
+SURE = word_set(
+    "? ?? ??? NA N/A #N/A #NA n/a na N.A. n.a. NULL Null null (null) NaN nan NAN NaT <NA> \\N - -- ---"
+    " #VALUE! #DIV/0! #REF! #NUM!"
+)
+UNSURE = word_set(
+    "None none NONE nil Nil . .. ... missing Missing MISSING unknown Unknown UNKNOWN * ** x X inf Infinity undefined"
+    " Undefined"
+) | {"not available", "Not Available", "not recorded", "no data", "No data"}
 NO_DATES = {"0000-00-00", "0000-00-00 00:00:00", "9999-12-31", "9999-12-31 00:00:00", "1900-01-01", "00/00/0000"}
 ENOUGH = 0.95  # share of a column's texts that must fit a type; the rest is set aside or made missing
 SCREEN = 400  # texts on which a type is tried first
@@ -44,7 +48,7 @@ class Habits:
 
     decimal: str = "."
     day_first: bool = False
-    sentinels: set[str] = field(default_factory=set)
+    sentinels: frozenset[str] = frozenset()
     na_is_text: bool = False  # NA stands among two-letter codes: Namibia, North America
 
 
@@ -59,6 +63,7 @@ class Drafted:
     n_missing: int = 0
     low: Any = None
     high: Any = None
+    shared_missing: list[str] = field(default_factory=list)  # markers that stand in `source` instead
     moments: Moments | None = None
 
     @property
@@ -74,7 +79,7 @@ class Drafted:
     @property
     def present(self) -> list[tuple[str, int]]:
         """The texts that mean something."""
-        missing = self.keys.get("missing", [])
+        missing = [*self.keys.get("missing", []), *self.shared_missing]
         return [(text, n) for text, n in self.texts.counts if text not in missing]
 
 
@@ -102,7 +107,7 @@ def _has_digits(counts: list[tuple[str, int]]) -> bool:
     return bool(screened) and sum(any(c.isdigit() for c in text) for text, _ in screened) > 0.5 * len(screened)
 
 
-def _marks(texts: Texts, chosen: set[str]) -> list[str]:
+def _marks(texts: Texts, chosen: set[str] | frozenset[str]) -> list[str]:
     return [text for text, _ in texts.counts if text in chosen]
 
 
@@ -125,7 +130,9 @@ def _numeric(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> Draft
         n_bad -= sum(n for text, n in bad if text in own)
         if n_bad > (1 - ENOUGH) * rows:
             continue
-        drafted = Drafted(texts, {"type": kind, **form, "missing": _marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad)
+        drafted = Drafted(
+            texts, {"type": kind, **form, "missing": _marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad
+        )
         _say_bad(drafted, [(text, n) for text, n in bad if text not in own], own)
         values = sorted((parse(column, text, frozenset())[0], n, text) for text, n in real if (text, n) not in bad)
         _bounds(drafted, _without_sentinels(drafted, values, habits))
@@ -201,7 +208,7 @@ def _without_sentinels(
 
 
 def _is_sentinel(value: float, n: int, others: list[tuple[Any, int, str]], habits: Habits) -> bool:
-    """Return whether a column's lowest or highest value is far outside, frequent, repeated, and shaped like a marker."""
+    """Return whether a column's lowest or highest value is shaped like a marker, repeated, and far outside."""
     shape = f"{abs(value):.15g}"
     is_shaped = bool(re.fullmatch(r"([7-9])\1+|[1-9]0{2,}|999+(\.9+)?|-?32768|2147483647", shape))
     if not is_shaped or n < max(3, 0.001 * sum(m for _, m, _ in others)):
@@ -210,7 +217,7 @@ def _is_sentinel(value: float, n: int, others: list[tuple[Any, int, str]], habit
     is_far = (low - value if value < low else value - high) > max(high - low, 1)
     is_mode = n > 5 * max(m for _, m, _ in others)
     only_negative = value < 0 <= low
-    return is_far or (is_mode and (only_negative or set(shape) == {"9"})) or (only_negative and shape in habits.sentinels)
+    return is_far or (only_negative and (is_mode or shape in habits.sentinels)) or (is_mode and set(shape) == {"9"})
 
 
 def _bounds(drafted: Drafted, values: list[tuple[Any, int, str]]) -> None:
@@ -267,7 +274,8 @@ def _boolean(texts: Texts, real: list[tuple[str, int]]) -> Drafted | None:
 
 def _words(texts: Texts, habits: Habits) -> Drafted:
     """Return the column as category or text."""
-    sure = SURE - ({"NA"} if habits.na_is_text else set())
+    codes = sum(n for text, n in texts.counts if re.fullmatch("[A-Z]{2}", text))
+    sure = SURE - ({"NA"} if habits.na_is_text and codes > 0.8 * sum(n for _, n in texts.counts) else set())
     sure -= {"-", "--", "---"} if any(re.fullmatch(r"[+\-]+", t) and t not in SURE for t, _ in texts.counts) else set()
     drafted = Drafted(texts, {"type": "category", "missing": _marks(texts, sure)})
     present = drafted.present

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from functools import cache
 
-from stages.runtime.contract import DIRECTIVES, ISO_FORMATS, format_pattern
+from stages.runtime.forms import DIRECTIVES, ISO_FORMATS, format_pattern
 
 DAYS = [
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%m", "%Y/%m",
@@ -123,7 +123,7 @@ def _reads(form: str, text: str) -> datetime | None:
 
 @cache
 def _pattern(form: str) -> re.Pattern[str]:
-    """Return the contract's pattern of a format; of one with a directive that the contract lacks, one that never fits."""
+    """Return the contract's pattern of a format; with a directive that the contract lacks, one that never fits."""
     known = all(directive in DIRECTIVES for directive in re.findall("%.", form))
     return re.compile(format_pattern(form) if known else "(?!)")
 

@@ -46,17 +46,17 @@ class Table:
 
 
 def find_files(given: str) -> tuple[Path, list[Path]]:
-    """Return (folder, its files that make the table) of a file, glob or folder. Raises InputError where there are none."""
+    """Return (folder, the table's files in it) of a file, glob or folder. Raises InputError where there are none."""
     path = Path(given)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and _is_visible(file.relative_to(path)))
         kinds = {format_of(file) for file in files if _suffix(file) in (*FORMATS, ".csv", ".tsv", ".txt", ".data")}
-        files = [file for file in files if len(kinds) != 1 or format_of(file) in kinds and _suffix(file) != ".md"]
+        files = [file for file in files if len(kinds) != 1 or (format_of(file) in kinds and _suffix(file) != ".md")]
         folder = path
     elif path.is_file():
         return path.parent, [path]
     else:
-        files = sorted(Path(found) for found in glob.glob(given, recursive=True) if Path(found).is_file())
+        files = sorted(Path(found) for found in glob.glob(given, recursive=True) if Path(found).is_file())  # noqa: PTH207
         folder = Path(given.split("*")[0].split("?")[0].split("[")[0] + "x").parent
     if not files:
         raise InputError(f"{given}: no such file, or no file in it")

@@ -19,6 +19,7 @@ from tools.vocabulary import (
     names_entity,
     names_id,
     names_row,
+    word_set,
     words,
 )
 
@@ -30,7 +31,7 @@ CLASS_ROWS = 10  # of a class, or its rows are left to quarantine
 MOST_CLASSES, MOST_WHOLE_CLASSES = 100, 10  # of texts; of whole numbers, more are a number to predict
 LEAK, SUSPECT = 0.95, 0.5  # share of the target that one column explains alone
 FEWEST_GROUPS = 30
-YES = set("1 1.0 yes y true t positive pos ja oui si sí sim da tak hai event case".split())
+YES = word_set("1 1.0 yes y true t positive pos ja oui si sí sim da tak hai event case")
 NOS = ("not", "no", "non", "un", "in", "kein", "nicht")
 
 
@@ -169,11 +170,13 @@ def assign_key(columns: list[Drafted], connection: duckdb.DuckDBPyConnection, n_
 
 def _is_whole(drafted: Drafted) -> bool:
     texts = [text for text, _ in drafted.texts.counts]
-    return all(text.isdigit() and text.isascii() and (text == "0" or text[0] != "0") and len(text) < 19 for text in texts)
+    return all(
+        text.isdigit() and text.isascii() and (text == "0" or text[0] != "0") and len(text) < 19 for text in texts
+    )
 
 
 def assign_group(columns: list[Drafted]) -> Drafted | None:
-    """Return the column that says which person, device or the like a row is about, if they come back; made the group."""
+    """Return the column of the person, device or the like that a row is about, if they come back; made the group."""
     candidates = []
     for place, drafted in enumerate(columns):
         n_present = drafted.texts.n_rows - drafted.n_missing
@@ -198,11 +201,15 @@ def assign_ids(columns: list[Drafted]) -> None:
         share = drafted.texts.n_distinct / n_present
         is_named = names_id(drafted.name) and share > 0.3
         found = words(drafted.name)
-        is_name = (hints(drafted.name, NAMES) or bool(found) and found[-1].endswith("name")) and (
+        is_name = (hints(drafted.name, NAMES) or (bool(found) and found[-1].endswith("name"))) and (
             share > 0.2 or {"first", "last", "sur", "full", "user", "host", "customer"} & set(found)
         )
         is_unique = drafted.type == "category" and share > 0.9
-        if "role" in drafted.keys or drafted.texts.n_distinct < FEWEST_GROUPS or "min" in drafted.keys and not is_named:
+        if (
+            "role" in drafted.keys
+            or drafted.texts.n_distinct < FEWEST_GROUPS
+            or ("min" in drafted.keys and not is_named)
+        ):
             continue
         if drafted.type in ("category", "text", "integer") and (is_named or is_name or is_unique):
             keys = {"type": drafted.type, "role": "id", "missing": drafted.keys.get("missing", [])}
@@ -211,14 +218,16 @@ def assign_ids(columns: list[Drafted]) -> None:
 
 
 def assign_time(columns: list[Drafted]) -> Drafted | None:
-    """Return the date or timestamp that orders the rows, made the time column: present, spread, not known only later."""
+    """Return the moment that orders the rows, made the time column: present, spread, not known only later."""
     candidates = []
     for place, drafted in enumerate(columns):
         is_moment = drafted.type in ("date", "timestamp") and "role" not in drafted.keys
         n_missing = drafted.n_missing + drafted.n_bad
         if not is_moment or n_missing > 0.02 * drafted.texts.n_rows or drafted.texts.n_distinct < 10:
             continue
-        if hints(drafted.name, BIRTH) or (hints(drafted.name, AFTER) and not hints(drafted.name, {"created", "booked"})):
+        if hints(drafted.name, BIRTH) or (
+            hints(drafted.name, AFTER) and not hints(drafted.name, word_set("created booked"))
+        ):
             continue
         likely = hints(drafted.name, TIMES)
         candidates.append((not likely, drafted.type == "date", n_missing, place, drafted))
@@ -235,7 +244,7 @@ def mark_leaks(columns: list[Drafted], explained: dict[str, float], target: str)
     said = []
     for drafted in columns:
         share = explained.get(drafted.name, 0.0)
-        if share >= LEAK and drafted.keys.get("role") in (None, "id"):
+        if share >= LEAK and "role" not in drafted.keys:
             drop(drafted, f"a leak? alone explains {share:.2f} of {target}")
             said.append(f"{drafted.name}: dropped, alone explains {share:.2f} of {target}; take it back if it is known"
                         " when predicting")  # fmt: skip

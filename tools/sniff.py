@@ -79,7 +79,7 @@ def _encoding(head: bytes, is_utf8: bool, is_cp1252: bool) -> str:
 
 
 def sniff(sample: Sample, target: str | None = None) -> list[Dialect]:
-    """Return the dialects that fit, best first. `target`, the name of a column, helps to tell a header from a record."""
+    """Return the dialects that fit, best first; the target's name helps to tell a header from a record."""
     text = _decode(sample.head, sample.encoding)
     if sample.n_bytes > HEAD:
         text = text[: text.rfind("\n") + 1] or text

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Column
-from stages.runtime.contract_sql import identifier, literal, text_sql, value_sql
+from stages.runtime.contract_sql import literal, text_sql, value_sql
 from stages.shared.split import Split, best_salt
 from tools.infer import Drafted
 from tools.roles import Target, known_keys
@@ -27,7 +27,7 @@ def column_of(drafted: Drafted) -> Column:
 
 def text_of(drafted: Drafted) -> str:
     """Return the expression over `raw` of a column's text, NULL where it is missing."""
-    return text_sql(drafted.name, drafted.keys.get("missing", []))
+    return text_sql(drafted.name, [*drafted.keys.get("missing", []), *drafted.shared_missing])
 
 
 def typed_of(drafted: Drafted) -> str:
@@ -79,7 +79,9 @@ def _by_time(
     labelled = f"{moments} WHERE t IS NOT NULL AND y IS NOT NULL"
     query = f"SELECT quantile_disc(t, {list(CUTS)}), min(t) FROM {labelled}"
     [(cuts, first)] = connection.execute(query).fetchall()
-    validation, test = (_rounded(moment) for moment in cuts)
+    validation, test = (datetime(moment.year, moment.month, moment.day) for moment in cuts)  # no day is divided
+    if not first < validation < test:
+        validation, test = cuts
     if not first < validation < test:
         return {}, f"{time.name} has too few different values for cut dates"
     side = f"CASE WHEN t >= '{test}' THEN 'test' WHEN t >= '{validation}' THEN 'validation' ELSE 'train' END"
@@ -92,21 +94,20 @@ def _by_time(
     shown = ", ".join(f"{name} {n:,}" for name, n in rows.items())
     if min(rows.values()) < SMALLEST * sum(rows.values()):
         return {}, f"by {time.name} the sides would be uneven ({shown})"
-    fewest = {"train": len(target.classes), "validation": min(2, len(target.classes)), "test": min(2, len(target.classes))}
+    fewest = {
+        "train": len(target.classes),
+        "validation": min(2, len(target.classes)),
+        "test": min(2, len(target.classes)),
+    }
     bare = [name for name, n in fewest.items() if len(found[name]) < n]
     if bare:
         return {}, f"by {time.name} the side {bare[0]} would lack a class"
-    split = {"by": "time", "validation": _shown(validation), "test": _shown(test)}
+    split = {
+        "by": "time",
+        "validation": str(validation).removesuffix(" 00:00:00"),
+        "test": str(test).removesuffix(" 00:00:00"),
+    }
     return split, f"of {time.name}: the model meets the future, so it is tested on it; {shown}"
-
-
-def _rounded(moment: datetime) -> datetime:
-    """Return the moment's midnight, so that no day is divided."""
-    return datetime(moment.year, moment.month, moment.day)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
 
 
 def _salt(
@@ -118,8 +119,3 @@ def _salt(
     drawn = f"(SELECT concat_ws(chr(31), {texts}) AS text, {value} AS label, {label_of(label)} AS y FROM raw)"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS SELECT text, label FROM {drawn} WHERE y IS NOT NULL")
     return best_salt(connection, "drawn", split)
-
-
-def quoted_names(columns: list[Drafted]) -> str:
-    """Return the columns' names quoted for SQL, comma-separated."""
-    return ", ".join(identifier(drafted.name) for drafted in columns)

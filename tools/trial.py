@@ -16,7 +16,7 @@ from stages.shared.files import read_json
 from stages.shared.tables import connect
 
 CODE = Path(__file__).parent.parent
-EXAMPLES = 3
+EXAMPLES, LONGEST = 3, 60  # values shown of each broken rule, and characters of each
 
 
 @dataclass
@@ -54,17 +54,18 @@ def attempt(name: str, contract: str, files: dict[str, Path]) -> Outcome:
 
 def _examples(quarantine: Path) -> dict[tuple[str, str], list[str]]:
     """Return {(column, rule): the most frequent values that broke it}."""
-    query = f"""SELECT "column", rule, value FROM {literal(str(quarantine))} WHERE "column" IS NOT NULL
-        GROUP BY ALL QUALIFY row_number() OVER (PARTITION BY "column", rule ORDER BY count(*) DESC, value) <= {EXAMPLES}
-        ORDER BY ALL"""
+    query = f"""SELECT "column", rule, value FROM {literal(str(quarantine))}
+        WHERE "column" IS NOT NULL AND value IS NOT NULL GROUP BY ALL ORDER BY "column", rule, count(*) DESC, value"""
     found: dict[tuple[str, str], list[str]] = {}
     for column, rule, value in connect().execute(query).fetchall():
-        found.setdefault((column, rule), []).append(str(value))
-    return found
+        found.setdefault((column, rule), []).append(value[:LONGEST])
+    return {place: values[:EXAMPLES] for place, values in found.items()}
 
 
 def require(outcome: Outcome) -> None:
     """Raise InputError where prepare refused the draft."""
     if outcome.complaint:
         first, *rest = outcome.complaint.splitlines()
-        raise InputError(f"prepare refuses the draft: {first.removeprefix('prepare: ')}", [line.strip() for line in rest])
+        raise InputError(
+            f"prepare refuses the draft: {first.removeprefix('prepare: ')}", [line.strip() for line in rest]
+        )

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
-IDS = set("id ids uuid guid key pk code ref reference identifier kennung clave cle isbn ean sku vin".split())
-NUMBERS = set("nr num number no nummer numero".split())  # identify only beside an entity or a document
-DOCUMENTS = set("order invoice policy serial ticket contract case booking card registration row record account loan"
-                " index".split())  # fmt: skip
-ENTITIES = set(
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+IDS = word_set("id ids uuid guid key pk code ref reference identifier kennung clave cle isbn ean sku vin")
+NUMBERS = word_set("nr num number no nummer numero")  # identify only beside an entity or a document
+DOCUMENTS = word_set(
+    "order invoice policy serial ticket contract case booking card registration row record account loan index"
+)
+ENTITIES = word_set(
     "user customer client patient subject person member account host guest household employee student driver player"
     " passenger device machine sensor vehicle session visitor owner company firm supplier seller vendor shop store"
     " borrower applicant participant respondent animal household hospital kunde kundin client cliente utente patientin"
-    " usuario utilisateur paziente paciente".split()
+    " usuario utilisateur paziente paciente"
 )
-CODES = set("id code zip zipcode postal postcode plz cap cep fips phone tel telephone mobile iban bic ssn sku icd".split())
-NAMES = set("name names firstname lastname surname fullname username email mail phone telephone mobile address street"
-            " title url link uuid guid ssn passport iban prenom nom nombre apellido vorname nachname".split())  # fmt: skip
-TIMES = set("date datetime time timestamp created day when datum fecha data zeit booked ordered opened start started"
-            " event visit admission transaction purchase signup registered joined issued".split())  # fmt: skip
-AFTER = set(
+CODES = word_set("id code zip zipcode postal postcode plz cap cep fips phone tel telephone mobile iban bic ssn sku icd")
+NAMES = word_set(
+    "name names firstname lastname surname fullname username email mail phone telephone mobile address street"
+    " title url link uuid guid ssn passport iban prenom nom nombre apellido vorname nachname"
+)
+TIMES = word_set(
+    "date datetime time timestamp created day when datum fecha data zeit booked ordered opened start started"
+    " event visit admission transaction purchase signup registered joined issued"
+)
+AFTER = word_set(
     "outcome result results resolution resolved status closed closing cancelled canceled cancellation cancel end ended"
     " ending finished completed completion discharge discharged death died deceased duration followup final finally"
     " settled settlement paid payout refund refunded returned shipped delivered delivery terminated termination exit"
-    " left churned reason approved rejected verdict decision label score rating last updated modified changed".split()
+    " left churned reason approved rejected verdict decision label score rating last updated modified changed"
 )
-BIRTH = set("birth birthday dob born geburt geburtsdatum naissance nacimiento nascita expiry expires expiration due"
-            " valid until deadline".split())  # fmt: skip
-SENSITIVE = set(
+BIRTH = word_set(
+    "birth birthday dob born geburt geburtsdatum naissance nacimiento nascita expiry expires expiration due"
+    " valid until deadline"
+)
+SENSITIVE = word_set(
     "sex gender race ethnic ethnicity ethnicgroup religion religious age birth birthday birthdate dob born nationality"
     " national nativecountry citizenship citizen immigrant marital maritalstatus married relationship family pregnant"
     " pregnancy disability disabled handicap veteran income salary wage health diagnosis hiv genetic orientation"
@@ -37,7 +51,7 @@ SENSITIVE = set(
     " geschlecht alter religionszugehoerigkeit konfession staatsangehoerigkeit nationalitaet herkunft familienstand"
     " behinderung einkommen gehalt gesundheit sexe genre religieux nationalite naissance revenu sante handicape"
     " sexo genero raza etnia edad religion nacionalidad estado_civil discapacidad ingresos salario salud sesso eta razza"
-    " nazionalita disabilita reddito raca idade nacionalidade renda saude geslacht leeftijd".split()
+    " nazionalita disabilita reddito raca idade nacionalidade renda saude geslacht leeftijd"
 )
 SENSITIVE_PARTS = ("racepct", "ethnic", "gender", "marital", "religio", "nationalit", "disab", "agepct", "birth")
 
@@ -50,10 +64,10 @@ def words(name: str) -> list[str]:
     return re.findall(r"[a-z]+|[0-9]+", split.lower())
 
 
-def hints(name: str, vocabulary: set[str]) -> bool:
+def hints(name: str, vocabulary: frozenset[str]) -> bool:
     """Return whether a word of the name, or two neighbours written as one, is in a vocabulary."""
     found = words(name)
-    joined = [first + second for first, second in zip(found, found[1:], strict=False)]
+    joined = [first + second for first, second in pairwise(found)]
     return any(word in vocabulary for word in [*found, *joined, "".join(found)])
 
 

@@ -1,0 +1,212 @@
+"""Makes a contract of a loaded table: types, roles, split; then tries it and mends what the trial shows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+from stages.runtime.contract_sql import identifier
+from stages.shared.errors import InputError
+from stages.shared.progress import Progress
+from tools import roles
+from tools.draft_yaml import Draft, render
+from tools.infer import SURE, Drafted, Habits, Texts, infer
+from tools.reading import Table
+from tools.sample import count_texts, draw
+from tools.splits import label_of, propose_split, typed_of
+from tools.trial import Outcome, attempt, require
+
+FEWEST_FOR_LIMIT = 0.01  # share of rows that may always be lost
+TRIALS = 4
+NUMBERS = ("integer", "number", "money", "percent")
+
+
+def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path], given: str) -> tuple[Draft, Outcome]:
+    """Return the draft and what prepare made of it. Raises InputError where no model could come of the table."""
+    target_name = roles.find_target(table.names, wanted, given)
+    progress = Progress("draft", "steps", 4)
+    n_sample = draw(table.connection, table.names, table.n_rows)
+    texts = [count_texts(table.connection, column, n_sample) for column in table.names]
+    progress.update(1, f": {table.n_rows} rows read")
+    columns, habits = infer_all(texts, table.source.get("delimiter", ","))
+    if habits.decimal != ".":
+        table.source["decimal"] = habits.decimal
+    progress.update(2, ": types inferred")
+    by_name = {drafted.name: drafted for drafted in columns}
+    target = roles.assign_target(by_name[target_name], given)
+    look_at = [f"{target_name}: {note}" for note in target.notes if "quarantine" in note]
+    look_at += assign_roles(table, columns, target, target_name)
+    split, split_note = propose_split(table.connection, columns, target, table.n_rows)
+    hoist_missing(table, columns)
+    draft = Draft(
+        name=name,
+        table=Path(given).name,
+        n_rows=table.n_rows,
+        source=table.source,
+        columns=columns,
+        task=target.task,
+        task_note="; ".join(target.notes),
+        split=split,
+        split_note=split_note,
+        positive=target.positive,
+        source_notes=table.notes,
+        look_at=look_at,
+    )
+    progress.update(3, ": roles proposed")
+    outcome = try_out(draft, places)
+    progress.close()
+    return draft, outcome
+
+
+def infer_all(texts: list[Texts], delimiter: str) -> tuple[list[Drafted], Habits]:
+    """Return the columns as proposed, and the habits of the table that were learned from all of them first."""
+    columns = [infer(column, Habits()) for column in texts]
+    commas = sum(drafted.keys.get("decimal") == "," for drafted in columns)
+    points = sum(drafted.type in NUMBERS and any("." in text for text, _ in drafted.present[:100]) and (
+        drafted.keys.get("decimal") != ",") for drafted in columns)  # fmt: skip
+    decimal = "," if commas > points else "."
+    proofs = {drafted.moments.day_first for drafted in columns if drafted.moments} - {None}
+    day_first = proofs == {True} if len(proofs) == 1 else decimal == "," or delimiter == ";"
+    numeric = [drafted for drafted in columns if drafted.type in NUMBERS]
+    habits = Habits(
+        decimal,
+        day_first,
+        frozenset(
+            text.lstrip("-") for drafted in numeric for text in drafted.keys["missing"] if text.lstrip("-").isdigit()
+        ),
+        not any("NA" in drafted.keys["missing"] for drafted in numeric),
+    )
+    return ([infer(column, habits) for column in texts] if habits != Habits() else columns), habits
+
+
+def assign_roles(table: Table, columns: list[Drafted], target: roles.Target, target_name: str) -> list[str]:
+    """Give every column its role; return the sentences that the person should read first."""
+    connection = table.connection
+    roles.drop_empty(columns, connection)
+    roles.drop_duplicates(columns, connection)
+    roles.assign_key(columns, connection, table.n_rows)
+    roles.assign_group(columns)
+    roles.assign_ids(columns)
+    shares = explained(table, columns, target, target_name)
+    said = roles.mark_leaks(columns, shares, target_name)
+    time = roles.assign_time(columns)
+    said += later_than(table, columns, time)
+    sensitive = roles.mark_sensitive(columns)
+    if sensitive:
+        said.append(f"sensitive by their names: {listed(sensitive)}")
+    dropped = [drafted.name for drafted in columns if drafted.keys.get("role") == "drop" and not _is_leak(drafted)]
+    if dropped:
+        said.append(
+            f"dropped as constant, missing or double: {', '.join(dropped[:12])}{' ...' if len(dropped) > 12 else ''}"
+        )
+    keep_a_feature(columns, table)
+    return said
+
+
+def listed(names: list[str], shown: int = 12) -> str:
+    """Return names for a sentence, the last ones left out of a long list."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def _is_leak(drafted: Drafted) -> bool:
+    return str(drafted.keys.get("reason", "")).startswith("a leak")
+
+
+def explained(table: Table, columns: list[Drafted], target: roles.Target, target_name: str) -> dict[str, float]:
+    """Return the share of the target that each feature explains alone, out of sample."""
+    from stages.shared.explained import explained_alone
+
+    features = [drafted for drafted in columns if "role" not in drafted.keys]
+    label = next(drafted for drafted in columns if drafted.name == target_name)
+    typed = ", ".join(f"{typed_of(drafted)} AS {identifier(drafted.name)}" for drafted in features) or "NULL AS nothing"
+    rows = f"(SELECT _row, {label_of(label)} AS {identifier(target_name)}, {typed} FROM sample)"
+    known = f"(SELECT * FROM {rows} WHERE {identifier(target_name)} IS NOT NULL)"
+    kinds = {drafted.name: drafted.type for drafted in features}
+    return explained_alone(table.connection, known, target_name, target.task == "regression", kinds)
+
+
+def later_than(table: Table, columns: list[Drafted], time: Drafted | None) -> list[str]:
+    """Return sentences on dates that mostly lie after the time column: who knew them then?"""
+    said = []
+    for drafted in columns:
+        if time is None or drafted.type not in ("date", "timestamp") or "role" in drafted.keys:
+            continue
+        later, both = f"{typed_of(drafted)}::TIMESTAMP", f"{typed_of(time)}::TIMESTAMP"
+        query = f"SELECT avg(({later} > {both})::INT) FROM sample WHERE {later} IS NOT NULL AND {both} IS NOT NULL"
+        [(share,)] = table.connection.execute(query).fetchall()
+        if share and share > 0.5:
+            drafted.notes.append(f"after {time.name} in {share:.0%} of the rows: planned then, or known only later?")
+            said.append(f"{drafted.name}: after {time.name} in {share:.0%} of the rows; drop it if known only later")
+    return said
+
+
+def keep_a_feature(columns: list[Drafted], table: Table) -> None:
+    """Turn ids back into features where nothing else is left. Raises InputError where there is nothing at all."""
+    if any(drafted.keys.get("role") in (None, "time") for drafted in columns):
+        return
+    for drafted in columns:
+        if drafted.keys.get("role") == "id":
+            del drafted.keys["role"]
+    if not any(drafted.keys.get("role") in (None, "time") for drafted in columns):
+        shown = [f"{drafted.name}: {drafted.keys.get('reason', drafted.keys.get('role'))}" for drafted in columns]
+        raise InputError(f"{table.source['path']}: no column is left to predict from", shown)
+
+
+def hoist_missing(table: Table, columns: list[Drafted]) -> None:
+    """Say markers that several columns share, and none uses as a value, once for the whole source."""
+    counts = Counter(text for drafted in columns for text in drafted.keys.get("missing", []))
+    meant = {text for drafted in columns for text, _ in drafted.present if text in counts}
+    shared = sorted(text for text, n in counts.items() if n > 1 and text in SURE and text not in meant)
+    if shared:
+        table.source["missing"] = shared
+        table.notes["missing"] = f"in {max(counts[text] for text in shared)} columns"
+    for drafted in columns:
+        drafted.shared_missing = shared
+        if drafted.keys.get("missing"):
+            drafted.keys["missing"] = [text for text in drafted.keys["missing"] if text not in shared]
+
+
+def try_out(draft: Draft, places: dict[str, Path]) -> Outcome:
+    """Return the last of a few trials, the draft mended between them by what each showed."""
+    for _ in range(TRIALS):
+        draft.limit = 1.0
+        outcome = attempt(draft.name, render(draft), places)
+        if not mend(draft, outcome):
+            break
+    require(outcome)
+    lost = outcome.rows["quarantined"] / outcome.rows["in"]
+    draft.limit = max(FEWEST_FOR_LIMIT, math.ceil(lost * 1.2 * 200) / 200)
+    if lost:
+        reasons = quarantine_reasons(outcome)
+        draft.limit_note = f"share of the rows; {lost:.1%} here: {'; '.join(reasons[:2])}"
+        draft.look_at.append(f"quarantined {outcome.rows['quarantined']:,}: {'; '.join(reasons[:4])}")
+    return outcome
+
+
+def quarantine_reasons(outcome: Outcome) -> list[str]:
+    """Return what rows were set aside for, the commonest first."""
+    found = [(-n, column, rule) for column, rules in outcome.broken.items() for rule, n in rules.items()]
+    return [
+        f"{column} {rule} {-n:,}" + (f" ({', '.join(outcome.examples[column, rule][:2])})"
+                                     if rule != "required" and (column, rule) in outcome.examples else "")
+        for n, column, rule in sorted(found)
+    ]  # fmt: skip
+
+
+def mend(draft: Draft, outcome: Outcome) -> bool:
+    """Change the draft where a trial showed what the sample did not; return whether there is a reason to try again."""
+    changed = False
+    for drafted in draft.columns:
+        if drafted.keys.get("role") is not None:
+            continue
+        for rule, n in outcome.broken.get(drafted.name, {}).items():
+            if rule == "required":
+                changed |= drafted.keys.pop("nullable", None) is not None
+            elif drafted.keys.get("on_violation") != "null":
+                drafted.keys["on_violation"] = "null"
+                drafted.keys.pop("nullable", None)
+                examples = ", ".join(map(repr, outcome.examples.get((drafted.name, rule), [])))
+                drafted.notes.append(f"{n} rows break {rule}, such as {examples}: made missing")
+                changed = True
+    return changed
