@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
 from stages.runtime.contract_sql import identifier
+from stages.runtime.forms import NUMBERS
 from stages.shared.errors import InputError
+from stages.shared.leakage import CHECKS
 from stages.shared.progress import Progress
 from tools import roles
 from tools.draft_yaml import Draft, render
@@ -19,7 +22,11 @@ from tools.trial import Outcome, attempt, require
 
 FEWEST_FOR_LIMIT = 0.01  # share of rows that may always be lost
 TRIALS = 4
-NUMBERS = ("integer", "number", "money", "percent")
+WAIVERS = {
+    "group_on_both_sides": "the question is the future, of known and new ones alike; to confirm",
+    "duplicates_across_sides": "nobody said yet whether equal rows are copies or coincidence; to confirm",
+    "future_in_training": "the rows were not split by time, see split; to confirm",
+}
 
 
 def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path], given: str) -> tuple[Draft, Outcome]:
@@ -53,6 +60,8 @@ def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path]
         source_notes=table.notes,
         look_at=look_at,
     )
+    if split["by"] == "time" and any(drafted.keys.get("role") == "group" for drafted in columns):
+        draft.waive["group_on_both_sides"] = WAIVERS["group_on_both_sides"]
     progress.update(3, ": roles proposed")
     outcome = try_out(draft, places)
     progress.close()
@@ -196,7 +205,7 @@ def quarantine_reasons(outcome: Outcome) -> list[str]:
 
 def mend(draft: Draft, outcome: Outcome) -> bool:
     """Change the draft where a trial showed what the sample did not; return whether there is a reason to try again."""
-    changed = False
+    changed = mend_leaks(draft, outcome.complaint) if outcome.complaint else False
     for drafted in draft.columns:
         if drafted.keys.get("role") is not None:
             continue
@@ -209,4 +218,24 @@ def mend(draft: Draft, outcome: Outcome) -> bool:
                 examples = ", ".join(map(repr, outcome.examples.get((drafted.name, rule), [])))
                 drafted.notes.append(f"{n} rows break {rule}, such as {examples}: made missing")
                 changed = True
+    return changed
+
+
+def mend_leaks(draft: Draft, complaint: str) -> bool:
+    """Drop features that give the answer, waive with what was found the other leaks that prepare complained of."""
+    changed = False
+    for check, said in re.findall(r"^ *(\w+): (.+?)\. Mend it", complaint, re.MULTILINE):
+        if check not in CHECKS or check in draft.waive:
+            continue
+        changed = True
+        if check == "feature_gives_the_answer":
+            target = next(drafted.name for drafted in draft.columns if drafted.keys.get("role") == "target")
+            for drafted in draft.columns:
+                share = re.search(re.escape(drafted.name) + r" \(([01]\.[0-9]+)\)", said)
+                if share and drafted.keys.get("role") in (None, "time"):
+                    roles.drop(drafted, f"a leak? alone explains {share[1]} of {target}")
+                    draft.look_at.append(f"{drafted.name}: dropped, alone explains {share[1]} of {target}")
+        else:
+            draft.waive[check] = f"{WAIVERS[check]}; found while drafting: {said}"
+            draft.look_at.append(f"waived {check}: {said}")
     return changed

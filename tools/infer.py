@@ -63,6 +63,7 @@ class Drafted:
     n_missing: int = 0
     low: Any = None
     high: Any = None
+    decimal: str = "."  # of the source
     shared_missing: list[str] = field(default_factory=list)  # markers that stand in `source` instead
     moments: Moments | None = None
 
@@ -90,6 +91,7 @@ def infer(texts: Texts, habits: Habits) -> Drafted:
     drafted = drafted or _moment(texts, real, habits) or _words(texts, habits)
     marked = sum(n for text, n in texts.counts if text in drafted.keys.get("missing", []))
     drafted.n_missing = texts.n_blank + marked
+    drafted.decimal = habits.decimal
     if not drafted.n_missing and not drafted.n_bad:
         drafted.keys["nullable"] = False
     if drafted.n_bad:

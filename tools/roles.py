@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract_sql import identifier
 from stages.shared.errors import InputError, did_you_mean
+from stages.shared.leakage import EXPLAINED
 from tools.infer import Drafted
 from tools.sample import scalar
 from tools.vocabulary import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 20  # labelled, for a draft to make sense
 CLASS_ROWS = 10  # of a class, or its rows are left to quarantine
 MOST_CLASSES, MOST_WHOLE_CLASSES = 100, 10  # of texts; of whole numbers, more are a number to predict
-LEAK, SUSPECT = 0.95, 0.5  # share of the target that one column explains alone
+SUSPECT = 0.5  # share of the target that one column explains alone, to be looked at; EXPLAINED is refused
 FEWEST_GROUPS = 30
 YES = word_set("1 1.0 yes y true t positive pos ja oui si sí sim da tak hai event case")
 NOS = ("not", "no", "non", "un", "in", "kein", "nicht")
@@ -244,7 +245,7 @@ def mark_leaks(columns: list[Drafted], explained: dict[str, float], target: str)
     said = []
     for drafted in columns:
         share = explained.get(drafted.name, 0.0)
-        if share >= LEAK and "role" not in drafted.keys:
+        if share >= EXPLAINED and "role" not in drafted.keys:
             drop(drafted, f"a leak? alone explains {share:.2f} of {target}")
             said.append(f"{drafted.name}: dropped, alone explains {share:.2f} of {target}; take it back if it is known"
                         " when predicting")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Column
 from stages.runtime.contract_sql import literal, text_sql, value_sql
+from stages.runtime.forms import NUMBERS
 from stages.shared.split import Split, best_salt
 from tools.infer import Drafted
 from tools.roles import Target, known_keys
@@ -22,7 +23,8 @@ MANY, MANY_FOR_SALTS = 5000, 200_000
 
 def column_of(drafted: Drafted) -> Column:
     """Return a drafted column as the contract's."""
-    return Column(**known_keys(drafted, Column.__dataclass_fields__))
+    keys = known_keys(drafted, Column.__dataclass_fields__)
+    return Column(**({"decimal": drafted.decimal} | keys if drafted.type in NUMBERS else keys))
 
 
 def text_of(drafted: Drafted) -> str:
@@ -53,6 +55,7 @@ def propose_split(
         if split:
             return split, note
         why_not = f"; {note}"
+        del by_role["time"].keys["role"]  # or rows of the future in training would block
     by = "group" if "group" in by_role else "key" if "key" in by_role else "hash"
     share = SHARES[n_rows > MANY]
     reasons = {
