@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.infer import Drafted, observed
+from tools.columns import Drafted, observed
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*([ .()/-]+[A-Za-z0-9_]+)*")
 WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"}  # YAML's own, or near

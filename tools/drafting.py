@@ -13,11 +13,13 @@ from stages.shared.errors import InputError
 from stages.shared.leakage import CHECKS
 from stages.shared.progress import Progress
 from tools import roles
+from tools.columns import SURE, Drafted, Habits, Texts
 from tools.draft_yaml import Draft, render
-from tools.infer import SURE, Drafted, Habits, Texts, infer
+from tools.infer import infer
 from tools.reading import Table
 from tools.sample import count_texts, draw
 from tools.splits import label_of, propose_split, typed_of
+from tools.target import Target, assign_target, find_target
 from tools.trial import Outcome, attempt, require
 
 FEWEST_FOR_LIMIT = 0.01  # share of rows that may always be lost
@@ -31,7 +33,7 @@ WAIVERS = {
 
 def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path], given: str) -> tuple[Draft, Outcome]:
     """Return the draft and what prepare made of it. Raises InputError where no model could come of the table."""
-    target_name = roles.find_target(table.names, wanted, given)
+    target_name = find_target(table.names, wanted, given)
     progress = Progress("draft", "steps", 4)
     n_sample = draw(table.connection, table.names, table.n_rows)
     texts = [count_texts(table.connection, column, n_sample) for column in table.names]
@@ -41,7 +43,7 @@ def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path]
         table.source["decimal"] = habits.decimal
     progress.update(2, ": types inferred")
     by_name = {drafted.name: drafted for drafted in columns}
-    target = roles.assign_target(by_name[target_name], given)
+    target = assign_target(by_name[target_name], given)
     look_at = [f"{target_name}: {note}" for note in target.notes if "quarantine" in note]
     look_at += assign_roles(table, columns, target, target_name)
     split, split_note = propose_split(table.connection, columns, target, table.n_rows)
@@ -89,7 +91,7 @@ def infer_all(texts: list[Texts], delimiter: str) -> tuple[list[Drafted], Habits
     return ([infer(column, habits) for column in texts] if habits != Habits() else columns), habits
 
 
-def assign_roles(table: Table, columns: list[Drafted], target: roles.Target, target_name: str) -> list[str]:
+def assign_roles(table: Table, columns: list[Drafted], target: Target, target_name: str) -> list[str]:
     """Give every column its role; return the sentences that the person should read first."""
     connection = table.connection
     roles.drop_empty(columns, connection)
@@ -122,7 +124,7 @@ def _is_leak(drafted: Drafted) -> bool:
     return str(drafted.keys.get("reason", "")).startswith("a leak")
 
 
-def explained(table: Table, columns: list[Drafted], target: roles.Target, target_name: str) -> dict[str, float]:
+def explained(table: Table, columns: list[Drafted], target: Target, target_name: str) -> dict[str, float]:
     """Return the share of the target that each feature explains alone, out of sample."""
     from stages.shared.explained import explained_alone
 

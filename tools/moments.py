@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from functools import cache
 
 from stages.runtime.forms import DIRECTIVES, ISO_FORMATS, format_pattern
+from stages.runtime.zones import OFFSET
 
 DAYS = [
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%m", "%Y/%m",
@@ -21,7 +22,7 @@ TIMES = [
     " %I:%M %p", " %I:%M:%S %p", " %I:%M%p", ", %H:%M", ", %I:%M %p", " %H.%M", " %H.%M.%S", "-%H:%M:%S",
     ":%H:%M:%S",
 ]  # fmt: skip
-ZONES = ["", "Z", "%z", " %z"]
+OFFSET_END = re.compile(f"(.*[0-9]:?[0-9]{{2}}(?:[.][0-9]+)?) ?{OFFSET}")
 MAX_SHAPES, PER_SHAPE = 8, 300
 
 
@@ -34,6 +35,7 @@ class Moments:
     n_read: int = 0  # rows
     day_first: bool | None = None  # of formats such as 3/4/2024: proven either way, None without proof
     is_ambiguous: bool = False
+    has_offsets: bool = False  # such as +02:00 or Z behind the time of day
     shapes: set[str] = field(default_factory=set)
     low: datetime | None = None
     high: datetime | None = None
@@ -48,18 +50,20 @@ def find_moments(counts: list[tuple[str, int]], prefers_day_first: bool) -> Mome
     """Return how texts (with their numbers of rows) read as dates, or None where hardly any does."""
     likely = [(text, n) for text, n in counts if 6 <= len(text) <= 40 and len(re.findall("[0-9]", text)) >= 4]
     total = sum(n for _, n in counts)
+    ends = [OFFSET_END.fullmatch(text) if ":" in text else None for text, _ in likely]
+    likely = [(end[1] if end else text, n) for end, (text, n) in zip(ends, likely, strict=True)]
     if not likely or sum(n for _, n in likely) < 0.9 * total:
         return None
     shapes: dict[str, list[tuple[str, int]]] = {}
     for text, n in likely:
         shapes.setdefault(shape_of(text), []).append((text, n))
-    found = Moments()
+    found = Moments(has_offsets=any(ends))
     kinds: set[str] = set()
     for shape, texts in sorted(shapes.items(), key=lambda item: (-len(item[1]), item[0]))[:MAX_SHAPES]:
         _read_shape(shape, texts, prefers_day_first, found, kinds)
     if not found.n_read:
         return None
-    found.type = "timestamp" if "timestamp" in kinds else "date"
+    found.type = "timestamp" if "timestamp" in kinds or found.has_offsets else "date"
     found.formats = [form for form in dict.fromkeys(found.formats) if form not in ISO_FORMATS[found.type]]
     return found
 
@@ -100,12 +104,8 @@ def _read_shape(
 def _forms_of(shape: str) -> list[str]:
     """Return the formats whose texts have a shape."""
     sample = datetime(2011, 10, 12, 11, 14, 15, 160000)
-    forms = [day + clock + zone for day in DAYS for clock in TIMES for zone in (ZONES if clock else [""])]
-    return [form for form in forms if shape_of(_write(sample, form)) == shape]
-
-
-def _write(moment: datetime, form: str) -> str:
-    return moment.strftime(form.replace("%z", "+01:00"))
+    forms = [day + clock for day in DAYS for clock in TIMES]
+    return [form for form in forms if shape_of(sample.strftime(form)) == shape]
 
 
 def _reads(form: str, text: str) -> datetime | None:
@@ -116,8 +116,6 @@ def _reads(form: str, text: str) -> datetime | None:
         moment = datetime.strptime(text, form)
     except ValueError:
         return None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment if 1600 <= moment.year <= 2300 else None
 
 

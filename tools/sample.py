@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.runtime.contract_sql import identifier, text_sql
-from tools.infer import Texts
+from tools.columns import Texts
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,8 +9,9 @@ from stages.runtime.contract import Column
 from stages.runtime.contract_sql import literal, text_sql, value_sql
 from stages.runtime.forms import NUMBERS
 from stages.shared.split import Split, best_salt
-from tools.infer import Drafted
-from tools.roles import Target, known_keys
+from tools.columns import Drafted
+from tools.roles import known_keys
+from tools.target import Target
 
 if TYPE_CHECKING:
     import duckdb

@@ -46,11 +46,11 @@ SENSITIVE = word_set(
     "sex gender race ethnic ethnicity ethnicgroup religion religious age birth birthday birthdate dob born nationality"
     " national nativecountry citizenship citizen immigrant marital maritalstatus married relationship family pregnant"
     " pregnancy disability disabled handicap veteran income salary wage health diagnosis hiv genetic orientation"
-    " political politics union language mothertongue senior seniorcitizen skin caste tribe aboriginal indigenous foreign"
+    " politics union language mothertongue senior seniorcitizen skin caste tribe aboriginal indigenous foreign"
     " foreigner worker minority black white asian hispanic latino"
     " geschlecht alter religionszugehoerigkeit konfession staatsangehoerigkeit nationalitaet herkunft familienstand"
-    " behinderung einkommen gehalt gesundheit sexe genre religieux nationalite naissance revenu sante handicape"
-    " sexo genero raza etnia edad religion nacionalidad estado_civil discapacidad ingresos salario salud sesso eta razza"
+    " behinderung einkommen gehalt gesundheit sexe genre religieux nationalite naissance revenu sante"
+    " sexo genero etnia edad religion nacionalidad estado_civil discapacidad ingresos salario salud sesso eta razza"
     " nazionalita disabilita reddito raca idade nacionalidade renda saude geslacht leeftijd"
 )
 SENSITIVE_PARTS = ("racepct", "ethnic", "gender", "marital", "religio", "nationalit", "disab", "agepct", "birth")

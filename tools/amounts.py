@@ -1,0 +1,140 @@
+"""Infers numbers from texts: their form, the codes that only look like numbers, sentinels, generous bounds."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, get_args
+
+from stages.runtime.contract import Column, Type, parse
+from tools.columns import ENOUGH, SCREEN, SURE, UNSURE, Drafted, Habits, Texts, fits, marks, say_bad
+from tools.moments import find_moments
+from tools.vocabulary import CODES, names_id, words
+
+FORMS = [(".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")]
+TYPES = get_args(Type)
+
+
+def infer_numbers(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> Drafted | None:
+    """Return the column as numbers of some form, or None where they are codes, dates or no numbers."""
+    if is_code(texts.name, real) or _looks_like_days(real):
+        return None
+    rows = sum(n for _, n in real)
+    for kind, decimal, thousands in _number_kinds(real, habits):
+        form = {} if (decimal, thousands) == (habits.decimal, "") or kind == "integer" else {"decimal": decimal}
+        form |= {"thousands": thousands} if thousands else {}
+        column = _column(kind, decimal, thousands)
+        if fits(column, real[:SCREEN]) < 0.7 * sum(n for _, n in real[:SCREEN]):
+            continue
+        bad = [(text, n) for text, n in real if parse(column, text, frozenset())[1]]
+        n_bad = sum(n for _, n in bad)
+        if kind == "integer" and fits(_column("number", decimal, thousands), bad):
+            continue
+        own = _repeated_words(bad, rows) if n_bad > (1 - ENOUGH) * rows else []
+        n_bad -= sum(n for text, n in bad if text in own)
+        if n_bad > (1 - ENOUGH) * rows:
+            continue
+        drafted = Drafted(texts, {"type": kind, **form, "missing": marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad)
+        say_bad(drafted, [(text, n) for text, n in bad if text not in own], own)
+        values = sorted((parse(column, text, frozenset())[0], n, text) for text, n in real if (text, n) not in bad)
+        _bounds(drafted, _without_sentinels(drafted, values, habits))
+        return drafted
+    return None
+
+
+def _number_kinds(real: list[tuple[str, int]], habits: Habits) -> list[tuple[str, str, str]]:
+    """Return (type, decimal, thousands) in the order in which they should be tried: better fits first."""
+    screened = real[:SCREEN]
+    ordered = sorted(FORMS, key=lambda form: (form[0] != habits.decimal, form[1] != ""))
+    if habits.decimal == "." and all(re.fullmatch(r"[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*", t) or "," not in t
+                                     for t, _ in screened):  # fmt: skip
+        ordered = sorted(ordered, key=lambda form: form not in ((".", ""), (".", ",")))
+    kinds = [("integer", habits.decimal, "")]
+    for kind in ("number", "percent", "money"):
+        if kind in TYPES:
+            tried = [(fits(_column(kind, *form), screened), -place, form) for place, form in enumerate(ordered)]
+            kinds += [(kind, *form) for _, _, form in sorted(tried, reverse=True)[:2]]
+    return kinds
+
+
+def _column(kind: str, decimal: str, thousands: str) -> Column:
+    extra = {"decimal": decimal, "thousands": thousands} if "decimal" in Column.__dataclass_fields__ else {}
+    return Column(kind, **extra)  # type: ignore[arg-type]
+
+
+def is_code(name: str, counts: list[tuple[str, int]]) -> bool:
+    """Return whether digits name things rather than count them: leading zeros, too long, or a name such as zipcode."""
+    rows = sum(n for _, n in counts)
+    zeros = sum(n for text, n in counts if re.fullmatch("0[0-9]+", text))
+    if zeros > 0.001 * rows or any(re.fullmatch("[0-9]{19,}", text) for text, _ in counts):
+        return True
+    is_whole = all(re.fullmatch("[0-9]+", text) for text, _ in counts[:SCREEN])
+    return is_whole and len(counts) > 2 and (names_id(name) or bool(CODES & set(words(name)[-1:])))
+
+
+def _looks_like_days(real: list[tuple[str, int]]) -> bool:
+    """Return whether whole numbers read as 20140102: days of some hundred years, all of them."""
+    if not all(re.fullmatch("(19|20)[0-9]{6}", text) for text, _ in real):
+        return False
+    found = find_moments(real, False)
+    return found is not None and found.n_read == sum(n for _, n in real)
+
+
+def _repeated_words(bad: list[tuple[str, int]], rows: int) -> list[str]:
+    """Return texts without digits that stand often among numbers: the table's own words for missing."""
+    own = [text for text, n in bad if n >= max(3, 0.005 * rows) and not any(c.isdigit() for c in text)]
+    return own if len(own) <= 4 and sum(n for _, n in bad) <= 0.4 * rows else []
+
+
+def _without_sentinels(
+    drafted: Drafted, values: list[tuple[Any, int, str]], habits: Habits
+) -> list[tuple[Any, int, str]]:
+    """Return (value, rows, text) in order without numbers that stand for missing; those go to `missing`."""
+    for place in (0, -1):
+        value = values[place][0] if values else 0
+        same = [entry for entry in values if entry[0] == value]
+        others = values[len(same) :] if place == 0 else values[: len(values) - len(same)]
+        if len(others) > 2 and _is_sentinel(value, sum(n for _, n, _ in same), others, habits):
+            drafted.keys["missing"] += [text for _, _, text in same]
+            drafted.notes.append(f"{same[0][2]} ({sum(n for _, n, _ in same)} rows) taken for missing")
+            values = others
+    return values
+
+
+def _is_sentinel(value: float, n: int, others: list[tuple[Any, int, str]], habits: Habits) -> bool:
+    """Return whether a column's lowest or highest value is shaped like a marker, repeated, and far outside."""
+    shape = f"{abs(value):.15g}"
+    is_shaped = bool(re.fullmatch(r"([7-9])\1+|[1-9]0{2,}|999+(\.9+)?|-?32768|2147483647", shape))
+    if not is_shaped or n < max(3, 0.001 * sum(m for _, m, _ in others)):
+        return False
+    low, high = others[0][0], others[-1][0]
+    is_far = (low - value if value < low else value - high) > max(high - low, 1)
+    is_mode = n > 5 * max(m for _, m, _ in others)
+    only_negative = value < 0 <= low
+    return is_far or (only_negative and (is_mode or shape in habits.sentinels)) or (is_mode and set(shape) == {"9"})
+
+
+def _bounds(drafted: Drafted, values: list[tuple[Any, int, str]]) -> None:
+    """Add generous bounds: no negatives where there are none, and ten times the largest seen."""
+    if not values:
+        return
+    drafted.low, drafted.high = low, high = values[0][0], values[-1][0]
+    is_whole = drafted.type == "integer"
+    if low >= 1700 and high <= 2100 and is_whole and {"year", "yr", "jahr", "annee"} & set(words(drafted.name)):
+        drafted.keys |= {"min": 1700, "max": 2100}
+        return
+    for degrees, wanted in ((90, {"lat", "latitude"}), (180, {"lon", "long", "lng", "longitude"})):
+        if wanted & set(words(drafted.name)) and -degrees <= low and high <= degrees:
+            drafted.keys |= {"min": -degrees, "max": degrees}
+            return
+    largest = ceiling(10 * max(abs(low), abs(high)), is_whole)
+    drafted.keys |= {"min": 0 if low >= 0 else -largest, "max": largest}
+
+
+def ceiling(value: float, is_whole: bool) -> float:
+    """Return a number rounded up to its first digit."""
+    if value <= 0:
+        return 1
+    step = 10.0 ** math.floor(math.log10(value))
+    rounded = math.ceil(value / step - 1e-9) * step
+    return int(rounded) if is_whole or rounded >= 1 else float(f"{rounded:.1g}")
