@@ -44,7 +44,9 @@ def test_names_are_split_into_words(name: str, split: list[str]) -> None:
     assert words(name) == split
 
 
-@pytest.mark.parametrize("name", ["sex", "Gender", "racepctblack", "maritalStatus", "date_of_birth", "Geschlecht", "AGE"])
+@pytest.mark.parametrize(
+    "name", ["sex", "Gender", "racepctblack", "maritalStatus", "date_of_birth", "Geschlecht", "AGE"]
+)
 def test_protected_traits_are_known_by_name(name: str) -> None:
     assert is_sensitive(name)
 
@@ -207,7 +209,9 @@ def test_without_time_the_split_is_by_group_then_key_then_content() -> None:
 
 def test_the_sample_of_a_large_table_is_spread_and_rows_keep_their_place_in_it() -> None:
     connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE raw AS SELECT range + 1 AS _row, range::VARCHAR AS x FROM range({3 * SAMPLE_ROWS})")
+    connection.execute(
+        f"CREATE TABLE raw AS SELECT range + 1 AS _row, range::VARCHAR AS x FROM range({3 * SAMPLE_ROWS})"
+    )
     n_rows = draw(connection, ["x"], 3 * SAMPLE_ROWS)
     assert abs(n_rows - SAMPLE_ROWS) < 0.01 * SAMPLE_ROWS
     thirds = connection.execute(f"SELECT count(*) FROM sample GROUP BY (_row - 1) // {SAMPLE_ROWS}").fetchall()

@@ -30,7 +30,7 @@ def infer_numbers(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> 
         n_bad = sum(n for _, n in bad)
         if kind == "integer" and fits(_column("number", decimal, thousands), bad):
             continue
-        own = _repeated_words(bad, rows) if n_bad > (1 - ENOUGH) * rows else []
+        own = _repeated_words(bad, rows, len(real) - len(bad)) if n_bad > (1 - ENOUGH) * rows else []
         n_bad -= sum(n for text, n in bad if text in own)
         if n_bad > (1 - ENOUGH) * rows:
             continue
@@ -80,10 +80,10 @@ def _looks_like_days(real: list[tuple[str, int]]) -> bool:
     return found is not None and found.n_read == sum(n for _, n in real)
 
 
-def _repeated_words(bad: list[tuple[str, int]], rows: int) -> list[str]:
+def _repeated_words(bad: list[tuple[str, int]], rows: int, n_numbers: int) -> list[str]:
     """Return texts without digits that stand often among numbers: the table's own words for missing."""
     own = [text for text, n in bad if n >= max(3, 0.005 * rows) and not any(c.isdigit() for c in text)]
-    return own if len(own) <= 4 and sum(n for _, n in bad) <= 0.4 * rows else []
+    return own if len(own) <= 4 < 3 * len(own) + 4 < n_numbers and sum(n for _, n in bad) <= 0.4 * rows else []
 
 
 def _without_sentinels(

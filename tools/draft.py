@@ -12,6 +12,7 @@ import argparse
 import keyword
 import re
 import shutil
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -37,9 +38,11 @@ def main() -> None:
         raise InputError(f"{path} is there already; --force replaces it, --name NAME drafts beside it")
     places, source_path = lay_out(name, folder, files, arguments.table)
     check_free(name, places, force=arguments.force)
-    table = read_table(files, arguments.table, arguments.target)
-    table.source = {"path": source_path, **table.source}
-    draft, outcome = draft_contract(table, name, arguments.target, places, arguments.table)
+    with tempfile.TemporaryDirectory(prefix="draft-") as temporary:
+        table = read_table(files, arguments.table, folder, arguments.target, Path(temporary))
+        table.source = {"path": source_path, **table.source}
+        draft, outcome = draft_contract(table, name, arguments.target, places, arguments.table)
+        table.connection.close()
     for place, file in places.items():
         goal = RAW / name / place
         if not goal.exists() or goal.resolve() != file.resolve():

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import glob
-import gzip
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
+from stages.prepare import LARGE
+from stages.runtime.contract import Column
 from stages.shared.errors import InputError
-from stages.shared.source import DAMAGED, Source, load
+from stages.shared.plain import plain_file
+from stages.shared.reader import find_rejects, open_table, unreadable
+from stages.shared.source import PACKED, SUFFIXES, Source, source_files
 from stages.shared.tables import connect
-from tools.sniff import BLOCK, Dialect, sniff, take_sample
+from tools.sample import scalar
+from tools.sniff import BLOCK, Dialect, count_fields, sniff, take_sample
 
 if TYPE_CHECKING:
     import duckdb
 
-FORMATS = {".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-PACKED = (".gz", ".zst")
+SPOILT = 0.01  # share of records that a fitting dialect may leave unread
 NO_TABLES = {
     b"PK\x03\x04": "a zip archive or spreadsheet: save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel file: save the sheet as CSV",
@@ -27,8 +31,6 @@ NO_TABLES = {
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"\x80\x04": "a pickle, which could run code: save it as Parquet",
-    b"BZh": "packed with bzip2: unpack it, or pack it with gzip",
-    b"\xfd7zXZ": "packed with xz: unpack it, or pack it with gzip",
     b"<!DO": "a web page",
     b"<html": "a web page",
 }
@@ -41,35 +43,34 @@ class Table:
     connection: duckdb.DuckDBPyConnection
     source: dict[str, Any]  # of conf/data/NAME.yaml, without what is at its default
     names: list[str]
-    n_rows: int
+    n_rows: int  # that could be read
+    n_rejects: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
 
 def find_files(given: str) -> tuple[Path, list[Path]]:
     """Return (folder, the table's files in it) of a file, glob or folder. Raises InputError where there are none."""
     path = Path(given)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and _is_visible(file.relative_to(path)))
-        kinds = {format_of(file) for file in files if _suffix(file) in (*FORMATS, ".csv", ".tsv", ".txt", ".data")}
-        files = [file for file in files if len(kinds) != 1 or (format_of(file) in kinds and _suffix(file) != ".md")]
-        folder = path
-    elif path.is_file():
+    if path.is_file():
         return path.parent, [path]
-    else:
-        files = sorted(Path(found) for found in glob.glob(given, recursive=True) if Path(found).is_file())  # noqa: PTH207
-        folder = Path(given.split("*")[0].split("?")[0].split("[")[0] + "x").parent
+    if path.is_dir():
+        kinds = [kind for kind in SUFFIXES if _files_of(path, kind)]
+        if len(kinds) != 1:
+            raise InputError(f"{given}: should hold the files of one table, found {' and '.join(kinds) or 'none'}")
+        return path, _files_of(path, kinds[0])
+    files = sorted(Path(found) for found in glob.glob(given, recursive=True) if Path(found).is_file())  # noqa: PTH207
     if not files:
-        raise InputError(f"{given}: no such file, or no file in it")
-    return folder, files
+        raise InputError(f"{given}: no such file")
+    return Path(given[: min(given.find(mark) for mark in "*?[" if mark in given)] + "x").parent, files
 
 
-def _is_visible(place: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in place.parts)
-
-
-def _suffix(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
-    return suffixes[-1] if suffixes else ""
+def _files_of(folder: Path, kind: str) -> list[Path]:
+    try:
+        return source_files(Source(path=str(folder), format=kind))  # type: ignore[arg-type]
+    except InputError as error:
+        if error.what.endswith("empty"):
+            raise
+        return []
 
 
 def format_of(path: Path) -> str:
@@ -77,53 +78,74 @@ def format_of(path: Path) -> str:
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return "parquet"
-    return FORMATS.get(_suffix(path), "csv")
+    name = path.name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return next((kind for kind, suffixes in SUFFIXES.items() if name.endswith(suffixes)), "csv")
 
 
 def blocks(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes, unpacked. Raises InputError where it is damaged."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with cast(BinaryIO, opener(path, "rb")) as file:
-            while block := file.read(BLOCK):
-                yield block
-    except DAMAGED as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    """Yield a file's bytes."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
-def read_table(files: list[Path], place: str, target: str) -> Table:
-    """Return the table of some files, loaded. `place` is the path, glob or folder that stands for them."""
+def read_table(files: list[Path], given: str, base: Path, target: str, folder: Path) -> Table:
+    """Return the table of some files below `base`, loaded; `folder` takes what is unpacked on the way."""
     for file in files:
         if file.stat().st_size == 0:
             raise InputError(f"{file}: the file is empty")
     kinds = sorted({format_of(file) for file in files})
     if len(kinds) > 1:
-        raise InputError(f"{place}: files of several formats ({', '.join(kinds)}) are no one table")
+        raise InputError(f"{given}: files of several formats ({', '.join(kinds)}) are no one table")
+    place = str(files[0]) if len(files) == 1 else str(_gather(files, base, kinds[0], folder))
     if kinds == ["csv"]:
-        return _read_csv(files, place, target)
-    return _load(place, {} if kinds == ["csv"] else {"format": kinds[0]})
+        return _read_csv(files, place, target, folder)
+    return _load({"path": place, "format": kinds[0]}, {}, folder)
 
 
-def _read_csv(files: list[Path], place: str, target: str) -> Table:
-    """Return a CSV table, read in the best dialect in which prepare's own reader can read all of it."""
-    candidates: list[Dialect] = []
-    encodings = set()
+def _gather(files: list[Path], base: Path, kind: str, folder: Path) -> Path:
+    """Return a folder with links to the files, which stands for them while the table is read."""
+    gathered = folder / "gathered"
     for file in files:
-        sample = take_sample(blocks(file))
+        link = gathered / file.relative_to(base)
+        if not file.name.lower().endswith(tuple(s + p for s in SUFFIXES[kind] for p in ("", *PACKED))):
+            link = link.with_name(link.name + SUFFIXES[kind][0])
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.resolve())
+    return gathered
+
+
+def _read_csv(files: list[Path], place: str, target: str, folder: Path) -> Table:
+    """Return a CSV table, read in the best dialect in which prepare's own reader can read nearly all of it."""
+    candidates: list[Dialect] = []
+    encodings, n_fields = set(), 0
+    for file in files:
+        with tempfile.TemporaryDirectory(dir=folder) as unpacked:
+            sample = take_sample(blocks(plain_file(file, "utf-8", Path(unpacked))))
         refuse_other_files(file, sample.head, sample.encoding)
         encodings.add(sample.encoding)
         candidates = candidates or sniff(sample, target)
-    encoding = candidates[0].encoding if len(encodings) == 1 else max(encodings)
+        n_fields = n_fields or count_fields(sample, candidates[0])
+    encoding = candidates[0].encoding if len(encodings) == 1 else min(encodings)  # cp1252 before utf-8
+    columns = {} if candidates[0].header else {str(number): Column("text") for number in range(n_fields)}
     refusal: InputError | None = None
+    tables = []
     for dialect in candidates:
         changed = {key: value for key, value in asdict(dialect).items() if value != getattr(Dialect(), key)}
-        if encoding != "utf-8":
-            changed["encoding"] = encoding
+        changed = {key: value for key, value in changed.items() if key != "encoding"}
         try:
-            return _load(place, changed)
+            tables.append(_load({"path": place, **({"encoding": encoding} if encoding != "utf-8" else {}), **changed},
+                                columns, folder))  # fmt: skip
         except InputError as error:
             refusal = refusal or error
-    raise refusal or InputError(f"{place}: not a table")
+            continue
+        if tables[-1].n_rejects <= SPOILT * (tables[-1].n_rows + tables[-1].n_rejects):
+            break
+    if not tables:
+        raise refusal or InputError(f"{place}: not a table")
+    return min(tables, key=lambda table: table.n_rejects)
 
 
 def refuse_other_files(path: Path, head: bytes, encoding: str) -> None:
@@ -133,16 +155,29 @@ def refuse_other_files(path: Path, head: bytes, encoding: str) -> None:
             raise InputError(f"{path}: not a table but {what}")
     if not head.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise InputError(f"{path}: the file is empty")
-    if not encoding.startswith("utf-16") and head.count(0) > 0.01 * len(head):
+    controls = sum(head.count(byte) for byte in [*range(9), *range(14, 28)])
+    if not encoding.startswith("utf-16") and controls - head.count(1) > 0.01 * len(head):
         raise InputError(f"{path}: not a table of text, its bytes are binary")
 
 
-def _load(place: str, keys: dict[str, Any]) -> Table:
-    connection = connect()
-    n_rows = load(connection, Source(path=place, **keys))
-    names = [row[0] for row in connection.execute("DESCRIBE raw").fetchall() if row[0] != "_row"]
+def _load(keys: dict[str, Any], columns: dict[str, Column], folder: Path) -> Table:
+    """Return the table that prepare's own reader finds, as texts in `raw`."""
+    import duckdb
+
+    source = Source(**keys)
+    place = Path(tempfile.mkdtemp(dir=folder))
+    connection = connect(place if sum(file.stat().st_size for file in source_files(source)) > LARGE else None)
+    table = open_table(connection, source, columns, place)
+    if len(table.columns) < 2:
+        raise InputError(f"{source.path}: one column only ({table.columns[0]!r}): there is nothing to predict from")
+    try:
+        connection.execute(f"CREATE TABLE read AS SELECT * FROM {table.relation}")
+        connection.execute("CREATE VIEW raw AS SELECT rowid + 1 AS _row, * FROM read")
+        n_rows = scalar(connection, "SELECT count(*) FROM read")
+        find_rejects(connection, table, n_rows)
+    except duckdb.Error as error:
+        raise unreadable(source, error) from None
     if n_rows == 0:
-        raise InputError(f"{place}: a header and no rows")
-    if len(names) < 2:
-        raise InputError(f"{place}: one column only ({names[0]!r}): there is nothing to predict from")
-    return Table(connection, keys, names, n_rows)
+        raise InputError(f"{source.path}: a header and no rows")
+    own = {key: value for key, value in keys.items() if key != "path"}
+    return Table(connection, own, table.columns, n_rows, table.n_records - n_rows)

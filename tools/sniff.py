@@ -201,11 +201,8 @@ def _vote(name: str, values: list[str]) -> int:
     return 1 if n_distinct <= 0.2 * len(values) else 0
 
 
-def names_of(records: list[list[str]], header: bool) -> list[str]:
-    """Return the column names as the file gives them, or the places from "0" where it has none."""
-    if not records:
-        return []
-    if header:
-        return [name.strip() for name in records[0]]
-    length = Counter(map(len, records)).most_common(1)[0][0]
-    return [str(place) for place in range(length)]
+def count_fields(sample: Sample, dialect: Dialect) -> int:
+    """Return how many fields most records have."""
+    text = _decode(sample.head, sample.encoding)
+    records, _ = read_records(text, dialect.delimiter, dialect.quote, dialect.escape)
+    return Counter(map(len, records)).most_common(1)[0][0] if records else 0

@@ -49,7 +49,7 @@ def attempt(name: str, contract: str, files: dict[str, Path]) -> Outcome:
             return Outcome(complaint=done.stderr.strip())
         summary = read_json(folder / "reports/prepare/summary.json")
         examples = _examples(folder / "data/prepare/quarantine.parquet")
-        return Outcome(summary["rows"], summary["split"], summary["broken"], examples)
+        return Outcome(summary["rows"], summary["split"], summary["broken"]["quarantine"], examples)
 
 
 def _examples(quarantine: Path) -> dict[tuple[str, str], list[str]]:
