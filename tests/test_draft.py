@@ -24,7 +24,7 @@ def rows_of(n: int = N) -> list[list[str]]:
     """Rows of a small table: x and colour tell y, in part."""
     draw = random.Random(1)
     made = []
-    for i in range(n):
+    for _ in range(n):
         x, colour = draw.random() * 100, draw.choice(["red", "green", "blue"])
         y = "yes" if x + 30 * (colour == "red") + draw.gauss(0, 25) > 60 else "no"
         made.append([f"{x:.2f}", colour, y])

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from stages.runtime.contract_sql import identifier
 from stages.runtime.forms import NUMBERS
 from stages.shared.errors import InputError
 from stages.shared.leakage import CHECKS
@@ -16,9 +15,10 @@ from tools import roles
 from tools.columns import SURE, Drafted, Habits, Texts
 from tools.draft_yaml import Draft, render
 from tools.infer import infer
+from tools.leaks import RULE, drop_sums, explained, later_than, spare_rules
 from tools.reading import Table
 from tools.sample import count_texts, draw
-from tools.splits import label_of, propose_split, typed_of
+from tools.splits import propose_split
 from tools.target import Target, assign_target, find_target
 from tools.trial import Outcome, attempt, require
 
@@ -64,6 +64,8 @@ def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path]
     )
     if split["by"] == "time" and any(drafted.keys.get("role") == "group" for drafted in columns):
         draft.waive["group_on_both_sides"] = WAIVERS["group_on_both_sides"]
+    if any(RULE in note for drafted in columns for note in drafted.notes):
+        draft.waive["feature_gives_the_answer"] = f"one column {RULE}: a rule, or known only later? To confirm"
     progress.update(3, ": roles proposed")
     outcome = try_out(draft, places)
     progress.close()
@@ -99,10 +101,12 @@ def assign_roles(table: Table, columns: list[Drafted], target: Target, target_na
     roles.assign_key(columns, connection, table.n_rows)
     roles.assign_group(columns)
     roles.assign_ids(columns)
-    shares = explained(table, columns, target, target_name)
-    said = roles.mark_leaks(columns, shares, target_name)
+    shares = explained(connection, columns, target, target_name)
+    said = spare_rules(connection, columns, shares, target, target_name)
+    said += drop_sums(connection, columns, target, target_name)
+    said += roles.mark_leaks(columns, shares, target_name)
     time = roles.assign_time(columns)
-    said += later_than(table, columns, time)
+    said += later_than(connection, columns, time)
     sensitive = roles.mark_sensitive(columns)
     if sensitive:
         said.append(f"sensitive by their names: {listed(sensitive)}")
@@ -122,34 +126,6 @@ def listed(names: list[str], shown: int = 12) -> str:
 
 def _is_leak(drafted: Drafted) -> bool:
     return str(drafted.keys.get("reason", "")).startswith("a leak")
-
-
-def explained(table: Table, columns: list[Drafted], target: Target, target_name: str) -> dict[str, float]:
-    """Return the share of the target that each feature explains alone, out of sample."""
-    from stages.shared.explained import explained_alone
-
-    features = [drafted for drafted in columns if "role" not in drafted.keys]
-    label = next(drafted for drafted in columns if drafted.name == target_name)
-    typed = ", ".join(f"{typed_of(drafted)} AS {identifier(drafted.name)}" for drafted in features) or "NULL AS nothing"
-    rows = f"(SELECT _row, {label_of(label)} AS {identifier(target_name)}, {typed} FROM sample)"
-    known = f"(SELECT * FROM {rows} WHERE {identifier(target_name)} IS NOT NULL)"
-    kinds = {drafted.name: drafted.type for drafted in features}
-    return explained_alone(table.connection, known, target_name, target.task == "regression", kinds)
-
-
-def later_than(table: Table, columns: list[Drafted], time: Drafted | None) -> list[str]:
-    """Return sentences on dates that mostly lie after the time column: who knew them then?"""
-    said = []
-    for drafted in columns:
-        if time is None or drafted.type not in ("date", "timestamp") or "role" in drafted.keys:
-            continue
-        later, both = f"{typed_of(drafted)}::TIMESTAMP", f"{typed_of(time)}::TIMESTAMP"
-        query = f"SELECT avg(({later} > {both})::INT) FROM sample WHERE {later} IS NOT NULL AND {both} IS NOT NULL"
-        [(share,)] = table.connection.execute(query).fetchall()
-        if share and share > 0.5:
-            drafted.notes.append(f"after {time.name} in {share:.0%} of the rows: planned then, or known only later?")
-            said.append(f"{drafted.name}: after {time.name} in {share:.0%} of the rows; drop it if known only later")
-    return said
 
 
 def keep_a_feature(columns: list[Drafted], table: Table) -> None:
