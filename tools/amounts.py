@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, get_args
+from typing import Any
 
-from stages.runtime.contract import Column, Type, parse
+from stages.runtime.contract import Column, parse
 from tools.columns import ENOUGH, SCREEN, SURE, UNSURE, Drafted, Habits, Texts, fits, marks, say_bad
 from tools.moments import find_moments
 from tools.vocabulary import CODES, names_id, words
 
 FORMS = [(".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")]
-TYPES = get_args(Type)
+GROUPED = r"[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*"  # 1,234: thousands, unless the table has decimal commas
 
 
 def infer_numbers(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> Drafted | None:
@@ -45,21 +45,27 @@ def infer_numbers(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> 
 def _number_kinds(real: list[tuple[str, int]], habits: Habits) -> list[tuple[str, str, str]]:
     """Return (type, decimal, thousands) in the order in which they should be tried: better fits first."""
     screened = real[:SCREEN]
-    ordered = sorted(FORMS, key=lambda form: (form[0] != habits.decimal, form[1] != ""))
-    if habits.decimal == "." and all(re.fullmatch(r"[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*", t) or "," not in t
-                                     for t, _ in screened):  # fmt: skip
-        ordered = sorted(ordered, key=lambda form: form not in ((".", ""), (".", ",")))
+    seen = set(
+        "".join(text for text, _ in screened).replace("\u00a0", " ").replace("\u202f", " ").replace("\u2019", "'")
+    )
+    possible = [
+        (decimal, thousands)
+        for decimal, thousands in FORMS
+        if (decimal == habits.decimal or decimal in seen) and (not thousands or thousands in seen)
+    ]
+    in_groups = all("," not in text or re.fullmatch(GROUPED, text) for text, _ in screened)
+    first = [(".", ""), (".", ",")] if habits.decimal == "." and in_groups else []
+    possible.sort(key=lambda form: (form not in first, form[0] != habits.decimal, form[1] != ""))
     kinds = [("integer", habits.decimal, "")]
-    for kind in ("number", "percent", "money"):
-        if kind in TYPES:
-            tried = [(fits(_column(kind, *form), screened), -place, form) for place, form in enumerate(ordered)]
+    for kind, is_possible in (("number", True), ("percent", "%" in seen), ("money", seen - set("0123456789.,+-eE'"))):
+        if is_possible:
+            tried = [(fits(_column(kind, *form), screened), -place, form) for place, form in enumerate(possible)]
             kinds += [(kind, *form) for _, _, form in sorted(tried, reverse=True)[:2]]
     return kinds
 
 
 def _column(kind: str, decimal: str, thousands: str) -> Column:
-    extra = {"decimal": decimal, "thousands": thousands} if "decimal" in Column.__dataclass_fields__ else {}
-    return Column(kind, **extra)  # type: ignore[arg-type]
+    return Column(kind, decimal=decimal, thousands=thousands)  # type: ignore[arg-type]
 
 
 def is_code(name: str, counts: list[tuple[str, int]]) -> bool:

@@ -21,7 +21,7 @@ UNSURE = word_set(
 ) | {"not available", "Not Available", "not recorded", "no data", "No data"}
 NO_DATES = {"0000-00-00", "0000-00-00 00:00:00", "9999-12-31", "9999-12-31 00:00:00", "1900-01-01", "00/00/0000"}
 ENOUGH = 0.95  # share of a column's texts that must fit a type; the rest is set aside or made missing
-SCREEN = 400  # texts on which a type is tried first
+SCREEN = 200  # texts on which a type is tried first
 
 
 @dataclass
