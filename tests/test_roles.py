@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import duckdb
 import pytest
@@ -18,6 +19,7 @@ from tools.target import assign_target, choose_positive, find_target
 from tools.vocabulary import is_sensitive, names_entity, names_id, words
 
 N = 400
+TODAY = date(2025, 6, 1)
 
 
 def load(table: Mapping[str, list[str]]) -> tuple[duckdb.DuckDBPyConnection, dict[str, Drafted]]:
@@ -164,9 +166,9 @@ def test_people_who_come_back_are_a_group_and_products_are_not() -> None:
 def test_the_time_is_no_birthday_and_nothing_that_is_known_later() -> None:
     days = [f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}" for i in range(N)]
     _, columns = load({"birth_date": days, "closed_date": days, "created": days})
-    assert roles.assign_time(list(columns.values())) is columns["created"]
+    assert roles.assign_time(list(columns.values()), TODAY) is columns["created"]
     _, columns = load({"seen": [*days[:200], *[""] * 200]})
-    assert roles.assign_time(list(columns.values())) is None
+    assert roles.assign_time(list(columns.values()), TODAY) is None
 
 
 def test_a_column_that_gives_the_answer_is_dropped_and_a_near_one_doubted() -> None:
@@ -216,3 +218,15 @@ def test_the_sample_of_a_large_table_is_spread_and_rows_keep_their_place_in_it()
     assert abs(n_rows - SAMPLE_ROWS) < 0.01 * SAMPLE_ROWS
     thirds = connection.execute(f"SELECT count(*) FROM sample GROUP BY (_row - 1) // {SAMPLE_ROWS}").fetchall()
     assert all(abs(n - n_rows / 3) < 0.02 * n_rows for (n,) in thirds)
+
+
+def test_a_few_rows_of_the_future_are_bounded_and_many_are_plans() -> None:
+    days = [f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}" for i in range(N)]
+    _, columns = load({"day": [*days[:-2], "2046-01-01", "2031-05-05"]})
+    time = roles.assign_time(list(columns.values()), TODAY)
+    assert time is not None
+    assert time.keys["max"] == "2025-06-01"
+    assert "2 rows lie after the day of this draft" in time.notes[0]
+    time = roles.assign_time(list(load({"day": days})[1].values()), date(2024, 9, 1))
+    assert time is not None
+    assert "max" not in time.keys

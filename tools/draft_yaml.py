@@ -97,7 +97,7 @@ def scalar(value: Any) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else text if "." in text else f"{value:.1e}"
     if isinstance(value, list):
         return "[" + ", ".join(map(scalar, value)) + "]"
-    return key_text(str(value))
+    return key_text(str(value)).replace("${", "\\\\${")  # a value, not a key, is where OmegaConf interpolates
 
 
 def key_text(text: str) -> str:
@@ -107,9 +107,9 @@ def key_text(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text in double quotes; what cannot be seen is escaped, and so is OmegaConf's interpolation."""
+    """Return a text in double quotes; what cannot be seen is escaped."""
     shown = "".join(c if c.isprintable() else _escape(c) for c in json.dumps(text, ensure_ascii=False)[1:-1])
-    return '"' + shown.replace("${", "\\\\${") + '"'
+    return f'"{shown}"'
 
 
 def _escape(character: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
+from stages.runtime.contract_sql import identifier
 from stages.runtime.forms import NUMBERS
 from stages.shared.errors import InputError
 from stages.shared.leakage import CHECKS
@@ -15,15 +17,16 @@ from tools import roles
 from tools.columns import SURE, Drafted, Habits, Texts
 from tools.draft_yaml import Draft, render
 from tools.infer import infer
-from tools.leaks import RULE, drop_sums, explained, later_than, spare_rules
+from tools.leaks import RULE, drop_companions, drop_sums, explained, later_than, spare_rules
 from tools.reading import Table
-from tools.sample import count_texts, draw
+from tools.sample import count_texts, draw, scalar
 from tools.splits import propose_split
 from tools.target import Target, assign_target, find_target
 from tools.trial import Outcome, attempt, require
 
 FEWEST_FOR_LIMIT = 0.01  # share of rows that may always be lost
 TRIALS = 4
+MANY_ROWS = 2_000_000  # beyond, equal rows are not counted
 WAIVERS = {
     "group_on_both_sides": "the question is the future, of known and new ones alike; to confirm",
     "duplicates_across_sides": "nobody said yet whether equal rows are copies or coincidence; to confirm",
@@ -105,23 +108,28 @@ def assign_roles(table: Table, columns: list[Drafted], target: Target, target_na
     said = spare_rules(connection, columns, shares, target, target_name)
     said += drop_sums(connection, columns, target, target_name)
     said += roles.mark_leaks(columns, shares, target_name)
-    time = roles.assign_time(columns)
+    said += drop_companions(columns)
+    time = roles.assign_time(columns, date.today())
     said += later_than(connection, columns, time)
     sensitive = roles.mark_sensitive(columns)
     if sensitive:
-        said.append(f"sensitive by their names: {listed(sensitive)}")
+        said.append(f"sensitive by their names: {roles.listed(sensitive)}")
     dropped = [drafted.name for drafted in columns if drafted.keys.get("role") == "drop" and not _is_leak(drafted)]
     if dropped:
         said.append(
             f"dropped as constant, missing or double: {', '.join(dropped[:12])}{' ...' if len(dropped) > 12 else ''}"
         )
     keep_a_feature(columns, table)
-    return said
+    return said + count_copies(table, columns)
 
 
-def listed(names: list[str], shown: int = 12) -> str:
-    """Return names for a sentence, the last ones left out of a long list."""
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+def count_copies(table: Table, columns: list[Drafted]) -> list[str]:
+    """Return a sentence on rows that equal an earlier one, where no key tells copies from coincidence."""
+    if table.n_rows > MANY_ROWS or any(drafted.keys.get("role") == "key" for drafted in columns):
+        return []
+    names = ", ".join(identifier(name) for name in table.names)
+    n = table.n_rows - scalar(table.connection, f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM raw)")
+    return [f"{n:,} rows equal an earlier one: kept; if they are copies, add duplicates: merge"] if n else []
 
 
 def _is_leak(drafted: Drafted) -> bool:

@@ -77,10 +77,12 @@ def _words(texts: Texts, habits: Habits) -> Drafted:
     lengths = sum(len(text) * n for text, n in present) / rows
     n_words = sum((text.count(" ") + 1) * n for text, n in present) / rows
     share = texts.n_distinct / max(texts.n_rows - texts.n_blank, 1)
-    if present and (lengths > 60 or (share > 0.3 and texts.n_distinct > 20 and (n_words >= 2.5 or lengths > 40))):
+    if sum(n for text, n in present if text[0] + text[-1] in ("{}", "[]")) > 0.9 * rows:
         drafted.keys["type"] = "text"
-        if sum(n for text, n in present if text[0] in "{[" and text[-1] in "]}") > 0.9 * rows:
-            drafted.notes.append("nested values, as JSON texts")
+        drafted.notes.append("nested values, as JSON texts")
+        return drafted
+    if lengths > 60 or (share > 0.3 and texts.n_distinct > 20 and (n_words >= 2.5 or lengths > 40)):
+        drafted.keys["type"] = "text"
         return drafted
     smallest = min((n for _, n in present), default=0)
     is_closed = 2 <= len(present) <= CLOSED_VALUES and smallest >= max(5, CLOSED_SHARE * rows)

@@ -37,8 +37,17 @@ class Moments:
     is_ambiguous: bool = False
     has_offsets: bool = False  # such as +02:00 or Z behind the time of day
     shapes: set[str] = field(default_factory=set)
-    low: datetime | None = None
-    high: datetime | None = None
+    values: list[tuple[datetime, int]] = field(default_factory=list)  # (moment, rows)
+
+    @property
+    def low(self) -> datetime:
+        """The first moment."""
+        return min(self.values)[0]
+
+    @property
+    def high(self) -> datetime:
+        """The last moment."""
+        return max(self.values)[0]
 
 
 def shape_of(text: str) -> str:
@@ -95,9 +104,7 @@ def _read_shape(
     found.formats.append(form)
     found.shapes.add(shape)
     kinds.add("timestamp" if any(value.time() != time() for value, _ in values) else "date")
-    moments = [value for value, _ in values]
-    found.low = min([*moments, *([found.low] if found.low else [])])
-    found.high = max([*moments, *([found.high] if found.high else [])])
+    found.values += values
 
 
 @cache

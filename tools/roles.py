@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract_sql import identifier
@@ -9,12 +10,12 @@ from stages.shared.leakage import EXPLAINED
 from tools.columns import Drafted
 from tools.sample import scalar
 from tools.vocabulary import (
-    AFTER,
     BIRTH,
     NAMES,
     TIMES,
     hints,
     is_sensitive,
+    known_later,
     names_entity,
     names_id,
     names_row,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SUSPECT = 0.5  # share of the target that one column explains alone, to be looked at; EXPLAINED is refused
 FEWEST_GROUPS = 30
+FUTURE = 0.01  # share of rows dated after today that is a mistake; more are plans
 
 
 def drop_empty(columns: list[Drafted], connection: duckdb.DuckDBPyConnection) -> None:
@@ -133,8 +135,11 @@ def assign_ids(columns: list[Drafted]) -> None:
             drafted.notes = [f"{drafted.texts.n_distinct} values name rows; nothing to learn from"]
 
 
-def assign_time(columns: list[Drafted]) -> Drafted | None:
-    """Return the moment that orders the rows, made the time column: present, spread, not known only later."""
+def assign_time(columns: list[Drafted], today: date) -> Drafted | None:
+    """Return the moment that orders the rows, made the time column: present, spread, not known only later.
+
+    The few rows dated after `today` are mistakes, which a split by time would put into the test: they get a bound.
+    """
     candidates = []
     for place, drafted in enumerate(columns):
         is_moment = drafted.type in ("date", "timestamp") and "role" not in drafted.keys
@@ -142,7 +147,7 @@ def assign_time(columns: list[Drafted]) -> Drafted | None:
         if not is_moment or n_missing > 0.02 * drafted.texts.n_rows or drafted.texts.n_distinct < 10:
             continue
         if hints(drafted.name, BIRTH) or (
-            hints(drafted.name, AFTER) and not hints(drafted.name, word_set("created booked"))
+            known_later(drafted.name) and not hints(drafted.name, word_set("created booked"))
         ):
             continue
         likely = hints(drafted.name, TIMES)
@@ -152,12 +157,17 @@ def assign_time(columns: list[Drafted]) -> Drafted | None:
     drafted = min(candidates, key=lambda entry: entry[:4])[-1]
     drafted.keys = {key: value for key, value in drafted.keys.items() if key not in ("nullable", "on_violation")}
     drafted.keys["role"] = "time"
+    moments = drafted.moments
+    later = sum(n for moment, n in moments.values if moment.date() > today) if moments else 0
+    if 0 < later <= FUTURE * drafted.texts.n_rows:
+        drafted.keys["max"] = today.isoformat()
+        drafted.notes.append(f"{later} rows lie after the day of this draft: mistakes?")
     return drafted
 
 
 def mark_leaks(columns: list[Drafted], explained: dict[str, float], target: str) -> list[str]:
     """Drop what nearly gives the answer alone, doubt what comes near; return the sentences for the person."""
-    said = []
+    said, later = [], []
     for drafted in columns:
         share = explained.get(drafted.name, 0.0)
         if share >= EXPLAINED and "role" not in drafted.keys:
@@ -167,9 +177,15 @@ def mark_leaks(columns: list[Drafted], explained: dict[str, float], target: str)
         elif "role" not in drafted.keys and share >= SUSPECT:
             drafted.notes.append(f"alone explains {share:.2f} of {target}: known when predicting?")
             said.append(f"{drafted.name}: alone explains {share:.2f} of {target}; is it known when predicting?")
-        elif "role" not in drafted.keys and hints(drafted.name, AFTER):
+        elif "role" not in drafted.keys and known_later(drafted.name):
             drafted.notes.append("by its name perhaps known only afterwards")
-    return said
+            later.append(drafted.name)
+    return said + ([f"by their names perhaps known only afterwards: {listed(later)}"] if later else [])
+
+
+def listed(names: list[str], shown: int = 12) -> str:
+    """Return names for a sentence, the last ones left out of a long list."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def mark_sensitive(columns: list[Drafted]) -> list[str]:

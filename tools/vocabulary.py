@@ -36,7 +36,7 @@ AFTER = word_set(
     "outcome result results resolution resolved status closed closing cancelled canceled cancellation cancel end ended"
     " ending finished completed completion discharge discharged death died deceased duration followup final finally"
     " settled settlement paid payout refund refunded returned shipped delivered delivery terminated termination exit"
-    " left churned reason approved rejected verdict decision label score rating last updated modified changed"
+    " churned reason approved rejected verdict decision label score rating last updated modified changed"
 )
 BIRTH = word_set(
     "birth birthday dob born geburt geburtsdatum naissance nacimiento nascita expiry expires expiration due"
@@ -49,7 +49,7 @@ SENSITIVE = word_set(
     " politics union language mothertongue senior seniorcitizen skin caste tribe aboriginal indigenous foreign"
     " foreigner worker minority black white asian hispanic latino"
     " geschlecht alter religionszugehoerigkeit konfession staatsangehoerigkeit nationalitaet herkunft familienstand"
-    " behinderung einkommen gehalt gesundheit sexe genre religieux nationalite naissance revenu sante"
+    " behinderung einkommen gehalt gesundheit sexe religieux nationalite naissance revenu sante"
     " sexo genero etnia edad religion nacionalidad estado_civil discapacidad ingresos salario salud sesso eta razza"
     " nazionalita disabilita reddito raca idade nacionalidade renda saude geslacht leeftijd"
 )
@@ -69,6 +69,11 @@ def hints(name: str, vocabulary: frozenset[str]) -> bool:
     found = words(name)
     joined = [first + second for first, second in pairwise(found)]
     return any(word in vocabulary for word in [*found, *joined, "".join(found)])
+
+
+def known_later(name: str) -> bool:
+    """Return whether a name sounds like something that is known only after the fact; `last_name` does not."""
+    return hints(name, AFTER) and not hints(name, NAMES)
 
 
 def is_sensitive(name: str) -> bool:
