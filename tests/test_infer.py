@@ -167,6 +167,12 @@ def test_the_ceiling_keeps_one_digit(value: float, expected: float) -> None:
     assert ceiling(value, isinstance(value, int)) == expected
 
 
+def test_money_wins_over_numbers_and_a_stray_percent_sign_does_not() -> None:
+    assert column([*numbers(), "\u20ac 12", "$ 3"]).type == "money"
+    found = column([*numbers(), "3%"])
+    assert (found.type, found.n_bad) == ("integer", 1)
+
+
 def test_a_small_frequent_set_is_closed_and_one_with_a_rare_value_is_not() -> None:
     assert column(["a", "b"] * 100).keys["values"] == ["a", "b"]
     assert "values" not in column([*["a", "b"] * 1000, "c"]).keys

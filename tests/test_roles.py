@@ -150,10 +150,10 @@ def test_a_copy_of_the_target_is_dropped_and_not_the_target() -> None:
 def test_the_key_is_unique_and_named_or_placed_like_one() -> None:
     unique = [str(i) for i in range(N)]
     connection, columns = load({"size": unique, "order_id": unique[::-1], "y": yes_no()})
-    assert roles.assign_key(list(columns.values()), connection, N) is columns["order_id"]
+    assert roles.assign_key(list(columns.values()), connection) is columns["order_id"]
     assert columns["order_id"].keys == {"type": "integer", "role": "key", "nullable": False, "unique": True}
     connection, columns = load({"y": yes_no(), "size": unique})
-    assert roles.assign_key(list(columns.values()), connection, N) is None
+    assert roles.assign_key(list(columns.values()), connection) is None
 
 
 def test_people_who_come_back_are_a_group_and_products_are_not() -> None:
@@ -230,3 +230,19 @@ def test_a_few_rows_of_the_future_are_bounded_and_many_are_plans() -> None:
     time = roles.assign_time(list(load({"day": days})[1].values()), date(2024, 9, 1))
     assert time is not None
     assert "max" not in time.keys
+
+
+def test_a_key_that_only_copies_repeat_is_a_key_and_one_that_others_repeat_is_not() -> None:
+    keys = [str(i) for i in range(N)]
+    connection, columns = load({"id": [*keys, "7"], "x": [*keys[::-1], keys[::-1][7]]})
+    assert roles.assign_key(list(columns.values()), connection) is columns["id"]
+    assert columns["id"].notes == ["1 rows are copies, merged"]
+    connection, columns = load({"id": [*keys, "7"], "x": [*keys[::-1], "other"]})
+    assert roles.assign_key(list(columns.values()), connection) is None
+
+
+def test_whole_numbers_in_the_first_column_are_a_key_only_without_gaps() -> None:
+    connection, columns = load({"n": [str(i + 5) for i in range(N)], "y": yes_no()})
+    assert roles.assign_key(list(columns.values()), connection) is columns["n"]
+    connection, columns = load({"income": [str(i * 37) for i in range(N)], "y": yes_no()})
+    assert roles.assign_key(list(columns.values()), connection) is None

@@ -16,30 +16,45 @@ GROUPED = r"[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*"  # 1,234: thousands, unless th
 
 
 def infer_numbers(texts: Texts, real: list[tuple[str, int]], habits: Habits) -> Drafted | None:
-    """Return the column as numbers of some form, or None where they are codes, dates or no numbers."""
+    """Return the column as numbers of some form, or None where they are codes, dates or no numbers.
+
+    Money wins over plain numbers where it reads at least half of what they do not; a stray percent sign does not.
+    """
     if is_code(texts.name, real) or _looks_like_days(real):
         return None
-    rows = sum(n for _, n in real)
+    found: Drafted | None = None
     for kind, decimal, thousands in _number_kinds(real, habits):
-        form = {} if (decimal, thousands) == (habits.decimal, "") or kind == "integer" else {"decimal": decimal}
-        form |= {"thousands": thousands} if thousands else {}
-        column = _column(kind, decimal, thousands)
-        if fits(column, real[:SCREEN]) < 0.7 * sum(n for _, n in real[:SCREEN]):
-            continue
-        bad = [(text, n) for text, n in real if parse(column, text, frozenset())[1]]
-        n_bad = sum(n for _, n in bad)
-        if kind == "integer" and fits(_column("number", decimal, thousands), bad):
-            continue
-        own = _repeated_words(bad, rows, len(real) - len(bad)) if n_bad > (1 - ENOUGH) * rows else []
-        n_bad -= sum(n for text, n in bad if text in own)
-        if n_bad > (1 - ENOUGH) * rows:
-            continue
-        drafted = Drafted(texts, {"type": kind, **form, "missing": marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad)
-        say_bad(drafted, [(text, n) for text, n in bad if text not in own], own)
-        values = sorted((parse(column, text, frozenset())[0], n, text) for text, n in real if (text, n) not in bad)
-        _bounds(drafted, _without_sentinels(drafted, values, habits))
-        return drafted
-    return None
+        if found is None or (kind == "money" and found.n_bad):
+            other = _as_numbers(texts, real, habits, kind, decimal, thousands)
+            if other and (found is None or other.n_bad <= found.n_bad / 2):
+                found = other
+    return found
+
+
+def _as_numbers(
+    texts: Texts, real: list[tuple[str, int]], habits: Habits, kind: str, decimal: str, thousands: str
+) -> Drafted | None:
+    """Return the column as numbers of one form, or None where too many texts are not."""
+    rows, column = sum(n for _, n in real), _column(kind, decimal, thousands)
+    if fits(column, real[:SCREEN]) < 0.7 * sum(n for _, n in real[:SCREEN]):
+        return None
+    read = [(parse(column, text, frozenset())[0], n, text) for text, n in real]
+    bad = [(text, n) for value, n, text in read if value is None]
+    n_bad = sum(n for _, n in bad)
+    if kind == "integer" and fits(_column("number", decimal, thousands), bad):
+        return None
+    own = _repeated_words(bad, rows, len(real) - len(bad)) if n_bad > (1 - ENOUGH) * rows else []
+    n_bad -= sum(n for text, n in bad if text in own)
+    if n_bad > (1 - ENOUGH) * rows:
+        return None
+    keys: dict[str, Any] = {"type": kind}
+    if (decimal, thousands) != (habits.decimal, "") and kind != "integer":
+        keys |= {"decimal": decimal} | ({"thousands": thousands} if thousands else {})
+    drafted = Drafted(texts, keys | {"missing": marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad)
+    say_bad(drafted, [(text, n) for text, n in bad if text not in own], own)
+    values = sorted(entry for entry in read if entry[0] is not None)
+    _bounds(drafted, _without_sentinels(drafted, values, habits))
+    return drafted
 
 
 def _number_kinds(real: list[tuple[str, int]], habits: Habits) -> list[tuple[str, str, str]]:
@@ -111,7 +126,7 @@ def _is_sentinel(value: float, n: int, others: list[tuple[Any, int, str]], habit
     """Return whether a column's lowest or highest value is shaped like a marker, repeated, and far outside."""
     shape = f"{abs(value):.15g}"
     is_shaped = bool(re.fullmatch(r"([7-9])\1+|[1-9]0{2,}|999+(\.9+)?|-?32768|2147483647", shape))
-    if not is_shaped or n < max(3, 0.001 * sum(m for _, m, _ in others)):
+    if not is_shaped or n < max(3, 0.0002 * sum(m for _, m, _ in others)):
         return False
     low, high = others[0][0], others[-1][0]
     is_far = (low - value if value < low else value - high) > max(high - low, 1)

@@ -21,7 +21,7 @@ from stages.shared.config import CONF
 from stages.shared.errors import InputError, run
 from tools.draft_yaml import Draft, render
 from tools.drafting import draft_contract
-from tools.reading import find_files, read_table
+from tools.reading import find_files, gather, read_table
 from tools.trial import Outcome
 
 SHOWN = 8  # sentences of one kind in the closing lines
@@ -38,10 +38,13 @@ def main() -> None:
         raise InputError(f"{path} is there already; --force replaces it, --name NAME drafts beside it")
     places, source_path = lay_out(name, folder, files, arguments.table)
     check_free(name, places, force=arguments.force)
-    with tempfile.TemporaryDirectory(prefix="draft-") as temporary:
-        table = read_table(files, arguments.table, folder, arguments.target, Path(temporary))
-        table.source = {"path": source_path, **table.source}
-        draft, outcome = draft_contract(table, name, arguments.target, places, arguments.table)
+    RAW.mkdir(parents=True, exist_ok=True)
+    scratch = tempfile.TemporaryDirectory(prefix=".draft-", suffix=".scratch", dir=RAW.parent)
+    with tempfile.TemporaryDirectory(prefix="draft-") as links, scratch as temporary:
+        place = gather(files, folder, Path(links))
+        table = read_table(files, place, arguments.table, arguments.target, Path(temporary).resolve())
+        table.given, table.source = arguments.table, {"path": source_path, **table.source}
+        draft, outcome = draft_contract(table, name, arguments.target, places, Path(temporary).resolve())
         table.connection.close()
     for place, file in places.items():
         goal = RAW / name / place

@@ -34,9 +34,11 @@ WAIVERS = {
 }
 
 
-def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path], given: str) -> tuple[Draft, Outcome]:
+def draft_contract(
+    table: Table, name: str, wanted: str, places: dict[str, Path], scratch: Path
+) -> tuple[Draft, Outcome]:
     """Return the draft and what prepare made of it. Raises InputError where no model could come of the table."""
-    target_name = find_target(table.names, wanted, given)
+    target_name = find_target(table.names, wanted, table.given)
     progress = Progress("draft", "steps", 4)
     n_sample = draw(table.connection, table.names, table.n_rows)
     texts = [count_texts(table.connection, column, n_sample) for column in table.names]
@@ -46,14 +48,14 @@ def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path]
         table.source["decimal"] = habits.decimal
     progress.update(2, ": types inferred")
     by_name = {drafted.name: drafted for drafted in columns}
-    target = assign_target(by_name[target_name], given)
+    target = assign_target(by_name[target_name], table.given)
     look_at = [f"{target_name}: {note}" for note in target.notes if "quarantine" in note]
     look_at += assign_roles(table, columns, target, target_name)
     split, split_note = propose_split(table.connection, columns, target, table.n_rows)
     hoist_missing(table, columns)
     draft = Draft(
         name=name,
-        table=Path(given).name,
+        table=Path(table.given).name,
         n_rows=table.n_rows,
         source=table.source,
         columns=columns,
@@ -70,7 +72,7 @@ def draft_contract(table: Table, name: str, wanted: str, places: dict[str, Path]
     if any(RULE in note for drafted in columns for note in drafted.notes):
         draft.waive["feature_gives_the_answer"] = f"one column {RULE}: a rule, or known only later? To confirm"
     progress.update(3, ": roles proposed")
-    outcome = try_out(draft, places)
+    outcome = try_out(draft, places, scratch)
     progress.close()
     return draft, outcome
 
@@ -101,7 +103,7 @@ def assign_roles(table: Table, columns: list[Drafted], target: Target, target_na
     connection = table.connection
     roles.drop_empty(columns, connection)
     roles.drop_duplicates(columns, connection)
-    roles.assign_key(columns, connection, table.n_rows)
+    roles.assign_key(columns, connection)
     roles.assign_group(columns)
     roles.assign_ids(columns)
     shares = explained(connection, columns, target, target_name)
@@ -162,11 +164,11 @@ def hoist_missing(table: Table, columns: list[Drafted]) -> None:
             drafted.keys["missing"] = [text for text in drafted.keys["missing"] if text not in shared]
 
 
-def try_out(draft: Draft, places: dict[str, Path]) -> Outcome:
+def try_out(draft: Draft, places: dict[str, Path], scratch: Path) -> Outcome:
     """Return the last of a few trials, the draft mended between them by what each showed."""
     for _ in range(TRIALS):
         draft.limit = 1.0
-        outcome = attempt(draft.name, render(draft), places)
+        outcome = attempt(draft.name, render(draft), places, scratch)
         if not mend(draft, outcome):
             break
     require(outcome)

@@ -45,6 +45,7 @@ class Table:
     names: list[str]
     n_rows: int  # that could be read
     n_rejects: int = 0
+    given: str = ""  # as on the command line
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -91,30 +92,33 @@ def blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def read_table(files: list[Path], given: str, base: Path, target: str, folder: Path) -> Table:
-    """Return the table of some files below `base`, loaded; `folder` takes what is unpacked on the way."""
+def gather(files: list[Path], base: Path, links: Path) -> str:
+    """Return the path that a source of these files below `base` has: the file's, or a folder's with links to them."""
+    if len(files) == 1:
+        return str(files[0])
     for file in files:
-        if file.stat().st_size == 0:
-            raise InputError(f"{file}: the file is empty")
-    kinds = sorted({format_of(file) for file in files})
-    if len(kinds) > 1:
-        raise InputError(f"{given}: files of several formats ({', '.join(kinds)}) are no one table")
-    place = str(files[0]) if len(files) == 1 else str(_gather(files, base, kinds[0], folder))
-    if kinds == ["csv"]:
-        return _read_csv(files, place, target, folder)
-    return _load({"path": place, "format": kinds[0]}, {}, folder)
-
-
-def _gather(files: list[Path], base: Path, kind: str, folder: Path) -> Path:
-    """Return a folder with links to the files, which stands for them while the table is read."""
-    gathered = folder / "gathered"
-    for file in files:
-        link = gathered / file.relative_to(base)
+        kind, link = format_of(file), links / file.relative_to(base)
         if not file.name.lower().endswith(tuple(s + p for s in SUFFIXES[kind] for p in ("", *PACKED))):
             link = link.with_name(link.name + SUFFIXES[kind][0])
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(file.resolve())
-    return gathered
+    return str(links)
+
+
+def read_table(files: list[Path], place: str, given: str, target: str, folder: Path) -> Table:
+    """Return the table of some files, loaded; `place` is their source's path, `folder` takes what is unpacked."""
+    empty = [str(file) for file in files if file.stat().st_size == 0]
+    kinds = sorted({format_of(file) for file in files})
+    if empty:
+        raise InputError(f"{empty[0]}: the file is empty")
+    if len(kinds) > 1:
+        raise InputError(f"{given}: files of several formats ({', '.join(kinds)}) are no one table")
+    try:
+        if kinds == ["csv"]:
+            return _read_csv(files, place, target, folder)
+        return _load({"path": place, "format": kinds[0]}, {}, folder)
+    except InputError as error:
+        raise InputError(error.what.replace(place, given), error.faults) from None
 
 
 def _read_csv(files: list[Path], place: str, target: str, folder: Path) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SUSPECT = 0.5  # share of the target that one column explains alone, to be looked at; EXPLAINED is refused
 FEWEST_GROUPS = 30
+UNIQUE = 0.98  # share of different values in a sample, above which a key is looked for; copies may repeat it
 FUTURE = 0.01  # share of rows dated after today that is a mistake; more are plans
 
 
@@ -65,32 +67,54 @@ def drop(drafted: Drafted, reason: str) -> None:
     drafted.notes = []
 
 
-def assign_key(columns: list[Drafted], connection: duckdb.DuckDBPyConnection, n_rows: int) -> Drafted | None:
+def assign_key(columns: list[Drafted], connection: duckdb.DuckDBPyConnection) -> Drafted | None:
     """Return the column that tells rows apart, made the key: unique, never missing, and named or placed like one."""
     candidates = []
     for place, drafted in enumerate(columns):
         texts = drafted.texts
-        is_whole = drafted.type in ("integer", "category") and not any(" " in text for text, _ in drafted.present[:100])
-        if "role" in drafted.keys or drafted.n_missing or not is_whole or texts.n_distinct < texts.n_rows:
+        is_code = drafted.type in ("integer", "category") and not any(" " in text for text, _ in drafted.present[:100])
+        if "role" in drafted.keys or drafted.n_missing or not is_code or texts.n_distinct < UNIQUE * texts.n_rows:
             continue
-        rank = 0 if names_id(drafted.name) else 1 if names_row(drafted.name) or place == 0 else 9
-        if rank < 9:
-            candidates.append((rank, place, drafted))
+        if names_id(drafted.name) or names_row(drafted.name) or (place == 0 and _counts_rows(drafted)):
+            candidates.append((not names_id(drafted.name), place, drafted))
     for _, _, drafted in sorted(candidates, key=lambda entry: entry[:2]):
-        column = f"trim({identifier(drafted.name)})"
-        if scalar(connection, f"SELECT count(DISTINCT {column}) FROM raw WHERE {column} <> ''") == n_rows:
+        n_copies = count_copies(connection, [column.name for column in columns], drafted.name)
+        if n_copies is not None:
             kind = "integer" if drafted.type == "integer" or _is_whole(drafted) else "category"
             drafted.keys = {"type": kind, "role": "key", "nullable": False, "unique": True}
-            drafted.notes = ["one value per row"]
+            drafted.notes = [f"{n_copies:,} rows are copies, merged" if n_copies else "one value per row"]
             return drafted
     return None
 
 
+def _counts_rows(drafted: Drafted) -> bool:
+    """Return whether a first column is texts, or whole numbers without a gap: else it may be a measure."""
+    return drafted.type == "category" or drafted.high - drafted.low < 1.01 * drafted.texts.n_rows
+
+
+def count_copies(connection: duckdb.DuckDBPyConnection, names: list[str], key: str) -> int | None:
+    """Return how many rows of the whole table repeat a value of `key` in every other column too.
+
+    None where a value is missing, or stands in two rows that differ.
+    """
+    column = f"trim({identifier(key)})"
+    if scalar(connection, f"SELECT count(*) FROM raw WHERE coalesce({column}, '') = ''"):
+        return None
+    again = f"(SELECT {column} AS k FROM raw GROUP BY 1 HAVING count(*) > 1)"
+    query = f"""SELECT count(*), coalesce(sum(n), 0), coalesce(max(kinds), 1) FROM (
+        SELECT count(*) AS n, count(DISTINCT md5(to_json(struct_pack({_packed(names)}))::VARCHAR)) AS kinds
+        FROM raw SEMI JOIN {again} AS again ON {column} = again.k GROUP BY {column})"""
+    [(n_values, n_rows, most_kinds)] = connection.execute(query).fetchall()
+    return int(n_rows) - int(n_values) if most_kinds == 1 else None
+
+
+def _packed(names: list[str]) -> str:
+    return ", ".join(f"c{place} := {identifier(name)}" for place, name in enumerate(names))
+
+
 def _is_whole(drafted: Drafted) -> bool:
-    texts = [text for text, _ in drafted.texts.counts]
-    return all(
-        text.isdigit() and text.isascii() and (text == "0" or text[0] != "0") and len(text) < 19 for text in texts
-    )
+    """Return whether every text is a whole number as programs write it."""
+    return all(re.fullmatch("0|[1-9][0-9]{0,17}", text) for text, _ in drafted.texts.counts)
 
 
 def assign_group(columns: list[Drafted]) -> Drafted | None:

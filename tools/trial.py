@@ -30,9 +30,9 @@ class Outcome:
     complaint: str = ""
 
 
-def attempt(name: str, contract: str, files: dict[str, Path]) -> Outcome:
+def attempt(name: str, contract: str, files: dict[str, Path], scratch: Path) -> Outcome:
     """Return the outcome of prepare with a contract (YAML) on the table's files, by their place in data/raw/NAME/."""
-    with tempfile.TemporaryDirectory(prefix="draft-") as temporary:
+    with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         folder = Path(temporary)
         (folder / "conf/data").mkdir(parents=True)
         (folder / "conf/data" / f"{name}.yaml").write_text(contract, encoding="utf-8")
