@@ -122,6 +122,8 @@ def test_a_table_that_lies_in_its_place_is_not_copied(folder: Path) -> None:
         ("t.csv", bytes(range(256)) * 50, "y", "t.csv: not a table of text, its bytes are binary"),
         ("t.csv", b"y\n" + b"1\n0\n" * 50, "y", "one column only ('y')"),
         ("t.csv.gz", gzip.compress(csv_of(rows_of()).encode())[:-200], "y", "the file is damaged"),
+        ("t.csv", b"Sales of May\n\n" + csv_of(rows_of()).encode(), "y", "its first line has 1 fields, most others 3"),
+        ("t.csv", csv_of(rows_of(), "x,y").encode(), "y", "its first line has 2 fields, most others 3"),
         ("t.csv", b"<!DOCTYPE html><html>", "y", "not a table but a web page"),
     ],
 )
@@ -282,3 +284,9 @@ def test_every_text_comes_back_from_the_yaml(text: str) -> None:
 def test_no_text_is_an_interpolation(text: str) -> None:
     read = OmegaConf.create(f"values: [{scalar(text)}]")
     assert OmegaConf.to_container(read, resolve=True) == {"values": [text]}
+
+
+def test_a_lone_feature_that_gives_the_answer_is_kept_and_waived(folder: Path) -> None:
+    conf = drafted(folder, "\n".join(["a,y", *(f"{i * 37 % 1009},{2 * (i * 37 % 1009) + i % 3}" for i in range(N))]), "y")
+    assert conf["columns"]["a"]["type"] == "integer"
+    assert list(conf["waive"]) == ["feature_gives_the_answer"]

@@ -70,7 +70,7 @@ def test_whole_numbers_that_count_something_are_numbers(name: str) -> None:
     ("values", "decimal", "thousands"),
     [
         (["1,5", "2,25", "1000,0"], ",", None),
-        (["1,234", "12,345", "1,234,567"], None, ","),
+        (["1,234.0", "12,345.5", "1,234,567"], None, ","),
         (["1.234,5", "12.345,75"], ",", "."),
         (["1,234.5", "12,345.75"], None, ","),
         (["1 234.5", "12 345.75"], None, " "),
@@ -165,6 +165,11 @@ def test_bounds_are_ten_times_what_was_seen_and_forbid_negatives_only_where_ther
 @pytest.mark.parametrize(("value", "expected"), [(900, 900), (901, 1000), (0.034, 0.04), (12345, 20000), (0, 1)])
 def test_the_ceiling_keeps_one_digit(value: float, expected: float) -> None:
     assert ceiling(value, isinstance(value, int)) == expected
+
+
+def test_whole_numbers_may_have_thousands() -> None:
+    found = column(["1,234", "12,345", "1,234,567"] * 9)
+    assert (found.type, found.keys["thousands"], found.high) == ("integer", ",", 1234567)
 
 
 def test_money_wins_over_numbers_and_a_stray_percent_sign_does_not() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from stages.runtime.contract import Column, parse
 from tools.columns import ENOUGH, SCREEN, SURE, UNSURE, Drafted, Habits, Texts, fits, marks, say_bad
 from tools.moments import find_moments
-from tools.vocabulary import CODES, names_id, words
+from tools.vocabulary import CODES, TIMES, hints, names_id, words
 
 FORMS = [(".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")]
 GROUPED = r"[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*"  # 1,234: thousands, unless the table has decimal commas
@@ -48,7 +48,7 @@ def _as_numbers(
     if n_bad > (1 - ENOUGH) * rows:
         return None
     keys: dict[str, Any] = {"type": kind}
-    if (decimal, thousands) != (habits.decimal, "") and kind != "integer":
+    if (decimal, thousands) != (habits.decimal, ""):
         keys |= {"decimal": decimal} | ({"thousands": thousands} if thousands else {})
     drafted = Drafted(texts, keys | {"missing": marks(texts, SURE | UNSURE | set(own))}, n_bad=n_bad)
     say_bad(drafted, [(text, n) for text, n in bad if text not in own], own)
@@ -71,7 +71,7 @@ def _number_kinds(real: list[tuple[str, int]], habits: Habits) -> list[tuple[str
     in_groups = all("," not in text or re.fullmatch(GROUPED, text) for text, _ in screened)
     first = [(".", ""), (".", ",")] if habits.decimal == "." and in_groups else []
     possible.sort(key=lambda form: (form not in first, form[0] != habits.decimal, form[1] != ""))
-    kinds = [("integer", habits.decimal, "")]
+    kinds = [("integer", habits.decimal, ""), *(("integer", *form) for form in possible if form[1])]
     for kind, is_possible in (("number", True), ("percent", "%" in seen), ("money", seen - set("0123456789.,+-eE'"))):
         if is_possible:
             tried = [(fits(_column(kind, *form), screened), -place, form) for place, form in enumerate(possible)]
@@ -141,6 +141,8 @@ def _bounds(drafted: Drafted, values: list[tuple[Any, int, str]]) -> None:
         return
     drafted.low, drafted.high = low, high = values[0][0], values[-1][0]
     is_whole = drafted.type == "integer"
+    if is_whole and low > 3e8 and high < 5e9 and hints(drafted.name, TIMES):
+        drafted.notes.append("seconds since 1970? Bring them to dates in the source, and they order the rows")
     if low >= 1700 and high <= 2100 and is_whole and {"year", "yr", "jahr", "annee"} & set(words(drafted.name)):
         drafted.keys |= {"min": 1700, "max": 2100}
         return

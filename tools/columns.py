@@ -57,6 +57,7 @@ class Drafted:
     low: Any = None
     high: Any = None
     decimal: str = "."  # of the source
+    before: dict[str, Any] = field(default_factory=dict)  # the keys of a dropped column
     shared_missing: list[str] = field(default_factory=list)  # markers that stand in `source` instead
     moments: Moments | None = None
 

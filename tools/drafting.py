@@ -27,6 +27,7 @@ from tools.trial import Outcome, attempt, require
 FEWEST_FOR_LIMIT = 0.01  # share of rows that may always be lost
 TRIALS = 4
 MANY_ROWS = 2_000_000  # beyond, equal rows are not counted
+ONLY = "gives the answer, and there is no other to predict from"
 WAIVERS = {
     "group_on_both_sides": "the question is the future, of known and new ones alike; to confirm",
     "duplicates_across_sides": "nobody said yet whether equal rows are copies or coincidence; to confirm",
@@ -50,6 +51,7 @@ def draft_contract(
     by_name = {drafted.name: drafted for drafted in columns}
     target = assign_target(by_name[target_name], table.given)
     look_at = [f"{target_name}: {note}" for note in target.notes if "quarantine" in note]
+    look_at += [f"{target_name}: {note}" for note in by_name[target_name].notes if "spelled" in note]
     look_at += assign_roles(table, columns, target, target_name)
     split, split_note = propose_split(table.connection, columns, target, table.n_rows)
     hoist_missing(table, columns)
@@ -69,8 +71,9 @@ def draft_contract(
     )
     if split["by"] == "time" and any(drafted.keys.get("role") == "group" for drafted in columns):
         draft.waive["group_on_both_sides"] = WAIVERS["group_on_both_sides"]
-    if any(RULE in note for drafted in columns for note in drafted.notes):
-        draft.waive["feature_gives_the_answer"] = f"one column {RULE}: a rule, or known only later? To confirm"
+    for said in (RULE, ONLY):
+        if any(said in note for drafted in columns for note in drafted.notes):
+            draft.waive["feature_gives_the_answer"] = f"one column {said}: a rule, or known only later? To confirm"
     progress.update(3, ": roles proposed")
     outcome = try_out(draft, places, scratch)
     progress.close()
@@ -139,15 +142,18 @@ def _is_leak(drafted: Drafted) -> bool:
 
 
 def keep_a_feature(columns: list[Drafted], table: Table) -> None:
-    """Turn ids back into features where nothing else is left. Raises InputError where there is nothing at all."""
-    if any(drafted.keys.get("role") in (None, "time") for drafted in columns):
-        return
-    for drafted in columns:
-        if drafted.keys.get("role") == "id":
-            del drafted.keys["role"]
+    """Where nothing else is left, turn ids back into features, else leaks. Raises InputError where there is nothing."""
+    ids = [drafted for drafted in columns if drafted.keys.get("role") == "id"]
+    leaks = [drafted for drafted in columns if _is_leak(drafted)]
+    for spared in (ids, leaks):
+        if any(drafted.keys.get("role") in (None, "time") for drafted in columns):
+            return
+        for drafted in spared:
+            drafted.keys = {key: value for key, value in (drafted.before or drafted.keys).items() if key != "role"}
+            drafted.notes = [ONLY] if spared is leaks else []
     if not any(drafted.keys.get("role") in (None, "time") for drafted in columns):
         shown = [f"{drafted.name}: {drafted.keys.get('reason', drafted.keys.get('role'))}" for drafted in columns]
-        raise InputError(f"{table.source['path']}: no column is left to predict from", shown)
+        raise InputError(f"{table.given}: no column is left to predict from", shown)
 
 
 def hoist_missing(table: Table, columns: list[Drafted]) -> None:

@@ -124,14 +124,15 @@ def read_table(files: list[Path], place: str, given: str, target: str, folder: P
 def _read_csv(files: list[Path], place: str, target: str, folder: Path) -> Table:
     """Return a CSV table, read in the best dialect in which prepare's own reader can read nearly all of it."""
     candidates: list[Dialect] = []
-    encodings, n_fields = set(), 0
+    encodings, first_fields, n_fields = set(), 0, 0
     for file in files:
         with tempfile.TemporaryDirectory(dir=folder) as unpacked:
             sample = take_sample(blocks(plain_file(file, "utf-8", Path(unpacked))))
         refuse_other_files(file, sample.head, sample.encoding)
         encodings.add(sample.encoding)
         candidates = candidates or sniff(sample, target)
-        n_fields = n_fields or count_fields(sample, candidates[0])
+        if not n_fields:
+            first_fields, n_fields = count_fields(sample, candidates[0])
     encoding = candidates[0].encoding if len(encodings) == 1 else min(encodings)  # cp1252 before utf-8
     columns = {} if candidates[0].header else {str(number): Column("text") for number in range(n_fields)}
     refusal: InputError | None = None
@@ -147,9 +148,15 @@ def _read_csv(files: list[Path], place: str, target: str, folder: Path) -> Table
             continue
         if tables[-1].n_rejects <= SPOILT * (tables[-1].n_rows + tables[-1].n_rejects):
             break
-    if not tables:
+    best = min(tables, key=lambda table: table.n_rejects, default=None)
+    if first_fields != n_fields and (best is None or best.n_rejects > best.n_rows):
+        raise InputError(
+            f"{place}: its first line has {first_fields} fields, most others {n_fields}: take away what stands before "
+            "the header, or name every column in it"
+        )
+    if best is None:
         raise refusal or InputError(f"{place}: not a table")
-    return min(tables, key=lambda table: table.n_rejects)
+    return best
 
 
 def refuse_other_files(path: Path, head: bytes, encoding: str) -> None:

@@ -63,6 +63,7 @@ def drop_duplicates(columns: list[Drafted], connection: duckdb.DuckDBPyConnectio
 def drop(drafted: Drafted, reason: str) -> None:
     """Take a column out of what is learned from, with the reason."""
     missing = drafted.keys.get("missing", [])
+    drafted.before = drafted.keys
     drafted.keys = {"type": drafted.type, "role": "drop", "missing": missing, "reason": reason}
     drafted.notes = []
 

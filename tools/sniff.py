@@ -201,8 +201,8 @@ def _vote(name: str, values: list[str]) -> int:
     return 1 if n_distinct <= 0.2 * len(values) else 0
 
 
-def count_fields(sample: Sample, dialect: Dialect) -> int:
-    """Return how many fields most records have."""
+def count_fields(sample: Sample, dialect: Dialect) -> tuple[int, int]:
+    """Return how many fields the first record has, and how many most have."""
     text = _decode(sample.head, sample.encoding)
     records, _ = read_records(text, dialect.delimiter, dialect.quote, dialect.escape)
-    return Counter(map(len, records)).most_common(1)[0][0] if records else 0
+    return (len(records[0]), Counter(map(len, records)).most_common(1)[0][0]) if records else (0, 0)

@@ -67,9 +67,9 @@ def _classes(drafted: Drafted, counts: list[tuple[str, int]], n_rows: int, where
         raise InputError(f"{where}: {drafted.name} has no two classes of {fewest} rows or more: {shown}")
     rare = [f"{text!r} ({n})" for text, n in counts if n < fewest]
     classes = sorted(text for text, _ in kept)
-    missing = drafted.keys.get("missing", [])
+    missing, was_integer = drafted.keys.get("missing", []), drafted.type == "integer"
     drafted.keys = {"type": "category", "role": "target", "missing": missing, "values": classes}
-    drafted.notes = [note for note in drafted.notes if "taken for missing" in note]
+    drafted.notes = [note for note in drafted.notes if "taken for missing" in note or "spelled" in note]
     target = Target("binary" if len(classes) == 2 else "multiclass", classes=classes)
     if rare:
         target.notes.append(f"too few rows to learn, left to quarantine: {', '.join(rare[:5])}")
@@ -80,6 +80,8 @@ def _classes(drafted: Drafted, counts: list[tuple[str, int]], n_rows: int, where
     else:
         label, n = min(kept, key=lambda entry: entry[1])
         target.notes.append(f"{len(classes)} classes, the rarest {label!r} {n / n_rows:.1%}")
+        if was_integer:
+            target.notes.append("if their order matters: task: regression, type: integer and no values")
     return target
 
 

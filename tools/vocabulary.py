@@ -29,7 +29,7 @@ NAMES = word_set(
     " title url link uuid guid ssn passport iban prenom nom nombre apellido vorname nachname"
 )
 TIMES = word_set(
-    "date datetime time timestamp created day when datum fecha data zeit booked ordered opened start started"
+    "date datetime epoch unix time timestamp created day when datum fecha data zeit booked ordered opened start started"
     " event visit admission transaction purchase signup registered joined issued"
 )
 AFTER = word_set(
