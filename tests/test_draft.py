@@ -287,6 +287,8 @@ def test_no_text_is_an_interpolation(text: str) -> None:
 
 
 def test_a_lone_feature_that_gives_the_answer_is_kept_and_waived(folder: Path) -> None:
-    conf = drafted(folder, "\n".join(["a,y", *(f"{i * 37 % 1009},{2 * (i * 37 % 1009) + i % 3}" for i in range(N))]), "y")
+    conf = drafted(
+        folder, "\n".join(["a,y", *(f"{i * 37 % 1009},{2 * (i * 37 % 1009) + i % 3}" for i in range(N))]), "y"
+    )
     assert conf["columns"]["a"]["type"] == "integer"
     assert list(conf["waive"]) == ["feature_gives_the_answer"]
