@@ -17,22 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.contract import Column, Contract
+from stages.runtime.contract_sql import identifier
 from stages.runtime.expression import Rule
 from stages.runtime.forms import NUMBERS
-from stages.shared.account import Account
 from stages.shared.config import CONF, compose
 from stages.shared.errors import InputError, did_you_mean, run
 from stages.shared.files import replacing, scratch, write_json
-from stages.shared.leakage import find_leaks, waive_faults
-from stages.shared.pin import pin_of
-from stages.shared.profile import profile, profile_bytes
-from stages.shared.profile_page import page
+from stages.shared.profile.measure import profile, profile_bytes
+from stages.shared.profile.page import page
 from stages.shared.progress import watching
-from stages.shared.reader import open_table
-from stages.shared.reasons import Reasons
-from stages.shared.rules import contract_faults
-from stages.shared.source import Source, dialect_faults, source_files
-from stages.shared.split import SIDES, Split, balance, membership_digests, split_faults
+from stages.shared.sides.leakage import find_leaks, waive_faults
+from stages.shared.sides.split import SIDES, Split, balance, membership_digests, split_faults
+from stages.shared.table.account import Account
+from stages.shared.table.pin import pin_of
+from stages.shared.table.reader import open_table
+from stages.shared.table.reasons import Reasons
+from stages.shared.table.rules import contract_faults
+from stages.shared.table.source import Source, dialect_faults, source_files
 from stages.shared.tables import connect, parquet
 
 if TYPE_CHECKING:
@@ -216,13 +217,15 @@ def summarise_sides(
         raise InputError(f"{where}: the split leaves no rows for {' and '.join(empty)} (split)")
     lies = balance(connection, kept, contract, split)
     if contract.task != "regression":
-        check_classes(contract, lies["train"]["classes"])
+        check_classes(connection, kept, contract)
     members = membership_digests(connection, kept, contract)
     return {side: {"rows": n, "members": members[side], **lies.get(side, {})} for side, n in rows.items()}
 
 
-def check_classes(contract: Contract, found: dict[str, Any]) -> None:
+def check_classes(connection: duckdb.DuckDBPyConnection, kept: str, contract: Contract) -> None:
     """Raise InputError for a declared class that no training row has."""
+    query = f"SELECT DISTINCT {identifier(contract.target)} FROM {kept} WHERE _split = 'train'"
+    found = {label for (label,) in connection.execute(query).fetchall()}
     absent = [label for label in contract.classes if label not in found]
     if absent:
         raise InputError(

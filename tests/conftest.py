@@ -34,6 +34,28 @@ def run_in(folder: Path, *command: str, check: bool = True, **extra: str) -> sub
     return done
 
 
+# Linux counts what the parent held at the fork into a child's peak; VmHWM begins anew with the program.
+PEAK = """
+import atexit, re, runpy, sys
+from pathlib import Path
+peak, module = sys.argv[1:3]
+sys.argv = [module, *sys.argv[3:]]
+status = Path("/proc/self/status")
+atexit.register(lambda: Path(peak).write_text(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]))
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def run_measured(folder: Path, module: str, *arguments: str, **extra: str) -> tuple[str, float]:
+    """Run `python -m module` in a folder with our code; return what it printed and its peak memory in MB."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("no /proc: peak memory is read on Linux only")
+    peak = folder / "peak"
+    command = (sys.executable, "-c", PEAK, str(peak), module, *arguments)
+    done = run_in(folder, *command, PYTHONPATH=str(ROOT), **extra)
+    return done.stdout, int(peak.read_text()) / 1024
+
+
 def clone(folder: Path) -> Path:
     """A Git repository of this working tree's files (tracked, or new and not ignored), committed, no DVC cache."""
     listed = subprocess.run(

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract
 from stages.runtime.forms import SPACE
-from stages.shared.account import Account
 from stages.shared.errors import InputError
-from stages.shared.reader import open_table
-from stages.shared.reasons import Reasons
-from stages.shared.source import Source
-from stages.shared.split import Split
+from stages.shared.sides.split import Split
+from stages.shared.table.account import Account
+from stages.shared.table.reader import open_table
+from stages.shared.table.reasons import Reasons
+from stages.shared.table.source import Source
 from stages.shared.tables import connect
 
 

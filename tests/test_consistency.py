@@ -21,7 +21,7 @@ from stages.featurize import FeaturesConf
 from stages.package import PackagingConf
 from stages.prepare import DataConf, check_columns, make_contract
 from stages.shared.config import compose
-from stages.shared.reader import open_table
+from stages.shared.table.reader import open_table
 from stages.train import ModelConf
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -89,15 +89,20 @@ def test_a_stage_reads_only_files_it_depends_on(stage: str) -> None:
     assert all(any(dep.startswith(path) for dep in deps) for path in others), others
 
 
+def layer(path: Path) -> str:
+    """Return the layer that a file of ours belongs to; folders within tools and stages/shared only sort its parts."""
+    return "tools" if path.parts[0] == "tools" else "/".join(path.parent.parts[:2])
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_imports_run_one_way(path: Path) -> None:
     allowed = {
-        "stages/runtime": ["stages/runtime"],
-        "stages/shared": ["stages/runtime", "stages/shared"],
-        "stages": ["stages/runtime", "stages/shared"],
-        "tools": ["stages", "stages/runtime", "stages/shared", "tools"],
-    }[path.parent.as_posix()]
-    assert {imported.parent.as_posix() for imported in imports(path)} <= set(allowed)
+        "stages/runtime": {"stages/runtime"},
+        "stages/shared": {"stages/runtime", "stages/shared"},
+        "stages": {"stages/runtime", "stages/shared"},
+        "tools": {"stages", "stages/runtime", "stages/shared", "tools"},
+    }[layer(path)]
+    assert {layer(imported) for imported in imports(path)} <= allowed
 
 
 def test_runtime_imports_nothing_of_ours_by_its_full_name() -> None:
@@ -167,7 +172,8 @@ def test_third_party_imports_are_declared() -> None:
                 found |= {module.split(".")[0] for module in modules}
     third_party = {names.get(name, name) for name in found - set(sys.stdlib_module_names) - newer - {"stages"}}
     assert third_party <= declared
-    assert declared - third_party == set()
+    read_as_data = {"tzdata"}  # by stages/runtime/zones.py, through importlib.resources
+    assert declared - third_party == read_as_data
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from stages.runtime.contract import Column, Contract, Violation, as_text, check_
 from stages.runtime.contract_sql import number_text_sql, rule_sql, text_sql, value_sql
 from stages.runtime.forms import format_pattern
 from stages.runtime.zones import find_zone, zone_names
-from stages.shared.rules import contract_faults
+from stages.shared.table.rules import contract_faults
 
 KINDS = ["integer", "number", "money", "percent", "boolean", "category", "text", "date", "timestamp"]
 MISSING = ["NA", "?", "it's unknown", " padded "]

@@ -16,12 +16,12 @@ import yaml
 from conftest import ROOT, run_in
 
 from stages.runtime.contract import Column, Contract
-from stages.shared.profile import profile, profile_bytes
+from stages.shared.profile.measure import profile, profile_bytes
 from stages.shared.tables import connect, parquet
-from tools.diff_data import compare_contracts
-from tools.diff_data_report import lines
-from tools.diff_rows import compare_rows
-from tools.diff_shift import align, compare_columns, compare_labels, newcombe, wilson
+from tools.diff.data import compare_contracts
+from tools.diff.data_report import lines
+from tools.diff.rows import compare_rows
+from tools.diff.shift import align, compare_columns, compare_labels, newcombe, wilson
 
 COLUMNS = {
     "id": Column("integer", role="key"),

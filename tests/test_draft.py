@@ -15,8 +15,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from tests.conftest import PIPELINE, ROOT, make_workspace, run_in, run_stage
-from tools.draft import name_of
-from tools.draft_yaml import key_text, scalar
+from tools.draft.__main__ import name_of
+from tools.draft.render import key_text, scalar
 
 N = 240
 
@@ -247,15 +247,15 @@ def test_a_folder_of_parquet_files_is_one_table(folder: Path) -> None:
 
 def test_a_value_that_the_sample_did_not_show_is_mended_by_the_trial(folder: Path, monkeypatch: Any) -> None:
     """The trial sees every row: a broken one in a feature costs the value, not the row."""
-    import tools.sample
+    import tools.draft.sample
 
-    monkeypatch.setattr(tools.sample, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(tools.draft.sample, "SAMPLE_ROWS", 100)
     monkeypatch.chdir(folder)
     rows = [[*row[:1], row[1], row[2]] for row in rows_of(1000)]
     rows[777][0] = "broken"
     (folder / "t.csv").write_text(csv_of(rows))
     monkeypatch.setattr(sys, "argv", ["draft", "t.csv", "--target", "y"])
-    from tools.draft import main
+    from tools.draft.__main__ import main
 
     main()
     column = yaml.safe_load((folder / "conf/data/t.yaml").read_text())["columns"]["x"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.runtime.contract import Column, Contract, Violation, check_row
 from stages.runtime.contract_sql import SQL_TYPES, expression_sql, identifier, involved_sql, literal
 from stages.runtime.expression import Rule, evaluate, parse_expression
-from stages.shared.rules import contract_faults
+from stages.shared.table.rules import contract_faults
 
 TYPES = {
     "i": "integer", "n": "number", "money in": "money", "p": "percent", "b": "boolean", "other b": "boolean",

@@ -14,9 +14,9 @@ import yaml
 from conftest import ROOT, run_in
 
 from stages.shared.errors import InputError
-from stages.shared.pin import pin_of
-from tools.pin_line import with_pin
-from tools.query import checked_query
+from stages.shared.table.pin import pin_of
+from tools.fetch.pin_line import with_pin
+from tools.fetch.query import checked_query
 
 FILE = "data/raw/shop/shop.csv"
 CONF = "conf/data/shop.yaml"

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import pytest
 
 from stages.runtime.contract import Column
-from tools.amounts import ceiling
-from tools.columns import Drafted, Habits, Texts, fits
-from tools.drafting import infer_all
-from tools.infer import infer
-from tools.moments import find_moments
+from tools.draft.amounts import ceiling
+from tools.draft.columns import Drafted, Habits, Texts, fits
+from tools.draft.drafting import infer_all
+from tools.draft.infer import infer
+from tools.draft.moments import find_moments
 
 
 def texts(values: Iterable[str], name: str = "x") -> Texts:

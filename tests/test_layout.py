@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages.runtime.contract import Column
-from stages.shared import layout
 from stages.shared.errors import InputError
-from stages.shared.layout import count_strictly, scan
-from stages.shared.plain import with_line_feeds
-from stages.shared.reader import find_rejects, open_table
-from stages.shared.source import Source
+from stages.shared.table import layout
+from stages.shared.table.layout import count_strictly, scan
+from stages.shared.table.plain import with_line_feeds
+from stages.shared.table.reader import find_rejects, open_table
+from stages.shared.table.source import Source
 from stages.shared.tables import connect
 
 SOURCE = Source("data.csv")

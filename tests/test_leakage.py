@@ -14,10 +14,10 @@ from conftest import ROOT
 
 from stages.runtime.contract import Column, Contract
 from stages.shared.errors import InputError
-from stages.shared.explained import explained_alone
-from stages.shared.leakage import CHECKS, DUPLICATES, find_leaks, waive_faults
-from stages.shared.split import Split, side_of
-from stages.shared.twins import coincidence, find_twins
+from stages.shared.sides.explained import explained_alone
+from stages.shared.sides.leakage import CHECKS, DUPLICATES, find_leaks, waive_faults
+from stages.shared.sides.split import Split, side_of
+from stages.shared.sides.twins import coincidence, find_twins
 
 TABLES = next(
     (path for path in (ROOT / "../shared/tables", ROOT / "../../../../work/shared/tables") if path.is_dir()), None
@@ -279,7 +279,7 @@ def test_a_table_larger_than_the_sample_is_sampled_and_gives_the_same_to_a_hundr
 ) -> None:
     connection = kept(n_rows=6000)
     whole = find_shares(connection, contract())
-    monkeypatch.setattr("stages.shared.explained.SAMPLE", 3000)
+    monkeypatch.setattr("stages.shared.sides.explained.SAMPLE", 3000)
     sampled = find_shares(connection, contract())
     assert sampled != whole
     assert sampled == pytest.approx(whole, abs=0.05)

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from stages.shared.leakage import EXPLAINED
+from stages.shared.sides.leakage import EXPLAINED
 from tests.test_roles import N, load, yes_no
-from tools import roles
-from tools.leaks import drop_companions, drop_sums, explained, find_sum, later_than, spare_rules
-from tools.target import assign_target
+from tools.draft import roles
+from tools.draft.leaks import drop_companions, drop_sums, explained, find_sum, later_than, spare_rules
+from tools.draft.target import assign_target
 
 
 def test_a_copy_of_the_answer_explains_it_and_noise_does_not() -> None:

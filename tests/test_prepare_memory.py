@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import ROOT, environment
+from conftest import run_measured
 
 ROWS = 2_000_000
 MOST_MB = 1600  # of the process; DuckDB itself may take 1200
@@ -24,16 +21,10 @@ COPY = f"""COPY (
 
 
 @pytest.mark.slow
-def test_two_million_rows_take_bounded_memory_and_add_up(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_million_rows_take_bounded_memory_and_add_up(workspace: Path) -> None:
     table = workspace / "data/raw/toy/toy.csv"
     duckdb.sql(COPY.format(path=table))
     assert table.stat().st_size > 200_000_000  # the work lies on disk
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.prepare", "data=toy"], cwd=workspace, env=environment(PYTHONPATH=str(ROOT))
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    out = capfd.readouterr().out
-    assert process.returncode == 0
+    out, megabytes = run_measured(workspace, "stages.prepare", "data=toy")
     assert f"{ROWS + 1} rows = {ROWS - ROWS // 1000} kept + {ROWS // 1000} quarantined + 1 merged" in out
-    assert used.ru_maxrss / 1024 < MOST_MB
+    assert megabytes < MOST_MB

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from stages.runtime.contract import Column, Contract
-from stages.shared import profile as module
-from stages.shared.bins import moment_edges, number_edges
-from stages.shared.profile import profile, profile_bytes
-from stages.shared.shift import noise, shares, total_variation, warn
+from stages.shared.profile import measure as module
+from stages.shared.profile.bins import moment_edges, number_edges
+from stages.shared.profile.measure import profile, profile_bytes
+from stages.shared.profile.shift import noise, shares, total_variation, warn
 from stages.shared.tables import connect
 
 SQL = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}

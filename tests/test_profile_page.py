@@ -15,8 +15,8 @@ import pytest
 from test_profile import EVERY, every_kind, profiled
 
 from stages.runtime.contract import Column
-from stages.shared.profile import profile_bytes
-from stages.shared.profile_page import page
+from stages.shared.profile.measure import profile_bytes
+from stages.shared.profile.page import page
 
 VOID = {"meta", "path"}  # path is closed by itself in SVG
 

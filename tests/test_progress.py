@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.shared import layout, progress
+from stages.shared import progress
 from stages.shared.progress import Progress, Watch, watching
+from stages.shared.table import layout
 from stages.shared.tables import connect
 
 

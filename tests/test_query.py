@@ -18,10 +18,10 @@ from uuid import UUID
 
 import postgres
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, environment, run_measured
 from test_fetch import fetch, snapshot
 
-from tools.query import field
+from tools.fetch.query import field
 
 CONF = """source:
   path: data/raw/pg/pg.csv
@@ -157,14 +157,10 @@ def test_a_server_that_is_down_is_one_line_without_the_password(tmp_path: Path):
 
 def test_memory_stays_bounded_while_300_000_rows_pass(server: postgres.Server, tmp_path: Path):
     write_conf(tmp_path, "SELECT i, repeat('x', 300) AS s FROM generate_series(1, 300000) AS g(i) ORDER BY i")
-    command = [sys.executable, "-m", "tools.fetch", "pg"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment(PG_URL=server.url, PYTHONPATH=str(ROOT)))
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
+    _, megabytes = run_measured(tmp_path, "tools.fetch", "pg", PG_URL=server.url)
     with (tmp_path / FILE).open() as file:
         assert sum(1 for _ in file) == 300_001
-    assert used.ru_maxrss / 1024 < MAX_MEGABYTES, f"{used.ru_maxrss / 1024:.0f} MB"
+    assert megabytes < MAX_MEGABYTES
 
 
 def test_kill_9_while_rows_come_leaves_the_old_file_and_the_next_run_completes(kinds: Path, server: postgres.Server):

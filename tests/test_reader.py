@@ -11,11 +11,11 @@ import duckdb
 import pytest
 
 from stages.runtime.contract import Column, Contract
-from stages.shared.account import Account
 from stages.shared.errors import InputError
-from stages.shared.reader import open_table
-from stages.shared.source import Source
-from stages.shared.split import Split
+from stages.shared.sides.split import Split
+from stages.shared.table.account import Account
+from stages.shared.table.reader import open_table
+from stages.shared.table.source import Source
 from stages.shared.tables import connect
 
 TEXT = Column("text")

@@ -54,7 +54,8 @@ def test_make_targets_and_modules_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]+)", README)) <= targets
     for module in re.findall(r"python -m ((?:stages|tools|tests)\.[a-z_.]+)", README):
-        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
 
 
 def test_every_choice_of_conf_is_on_the_map() -> None:
@@ -71,7 +72,7 @@ def test_overrides_in_commands_name_real_keys() -> None:
         for key in keys.split("."):
             value = value[key]
     for group, choice in re.findall(r"-S ([a-z]+)=([a-z]+)", README):
-        if choice != "forrest":
+        if choice not in ("forrest", "shop"):  # a typo, and the table that the reader has
             assert (ROOT / "conf" / group / f"{choice}.yaml").is_file()
 
 

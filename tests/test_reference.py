@@ -16,7 +16,7 @@ from stages.prepare import DataConf
 from stages.runtime import contract, contract_sql
 from stages.runtime.contract import Column, Contract, Type, parse
 from stages.runtime.expression import evaluate, parse_expression
-from stages.shared.rules import contract_faults
+from stages.shared.table.rules import contract_faults
 from tools import reference
 from tools.reference import EXPRESSIONS, REASONS, ROW, ROW_TYPES, TYPES
 
@@ -72,7 +72,7 @@ def test_every_type_has_examples():
 
 
 def test_every_reason_of_the_code_is_on_the_page_and_no_other():
-    texts = [(ROOT / f"stages/{path}.py").read_text() for path in ("runtime/contract", "shared/account")]
+    texts = [(ROOT / f"stages/{path}.py").read_text() for path in ("runtime/contract", "shared/table/account")]
     returned = set(re.findall(r'return None, "([a-z_]+)"', texts[0])) | {"required"}
     named = set(re.findall(r'Violation\([^,]+, "([a-z_]+)"', texts[0])) | set(
         re.findall(r"SELECT _row, [^']*, '([a-z]+)', of", texts[1])

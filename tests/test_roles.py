@@ -10,13 +10,13 @@ import pytest
 
 from stages.runtime.contract_sql import identifier
 from stages.shared.errors import InputError
-from tools import roles
-from tools.columns import Drafted, Habits
-from tools.infer import infer
-from tools.sample import SAMPLE_ROWS, count_texts, draw
-from tools.splits import propose_split
-from tools.target import assign_target, choose_positive, find_target
-from tools.vocabulary import is_sensitive, names_entity, names_id, words
+from tools.draft import roles
+from tools.draft.columns import Drafted, Habits
+from tools.draft.infer import infer
+from tools.draft.sample import SAMPLE_ROWS, count_texts, draw
+from tools.draft.splits import propose_split
+from tools.draft.target import assign_target, choose_positive, find_target
+from tools.draft.vocabulary import is_sensitive, names_entity, names_id, words
 
 N = 400
 TODAY = date(2025, 6, 1)

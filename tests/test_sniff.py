@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from tools.sniff import CHUNK, HEAD, Dialect, read_records, sniff, take_sample
+from tools.draft.sniff import CHUNK, HEAD, Dialect, read_records, sniff, take_sample
 
 ROWS = [["id", "name", "price", "day"]] + [
     [str(i), f"item {i % 7}", f"{i * 1.25:.2f}", f"2024-01-{i % 28 + 1:02d}"] for i in range(60)

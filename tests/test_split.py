@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import literal
 from stages.shared.config import build
-from stages.shared.split import (
+from stages.shared.sides.split import (
     SALTS,
     SEPARATOR,
     SIDES,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import prepare
-from stages.shared.account import Account
+from stages.shared.table.account import Account
 from tests.benchmarks.bookings import make_folder
 
 # What prepare calls, in its order; the second part is what it does beyond the hand-written scripts.
