@@ -31,6 +31,7 @@ lock: .venv/installed           # after a change of dependencies in pyproject.to
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt
 	uv pip compile -q pyproject.toml --group dev -c requirements.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.txt
 	uv pip compile -q --group s3 --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-s3.txt
+	uv pip compile -q --group s3-test -c requirements-s3.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/requirements-s3.txt
 
 .venv/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; say make PYTHON=..." && exit 1)

@@ -18,7 +18,7 @@ from conftest import ROOT, run_in
 from stages.runtime.contract import Column, Contract
 from stages.shared.profile.measure import profile, profile_bytes
 from stages.shared.tables import connect, parquet
-from tools.diff.data import compare_contracts
+from tools.diff.data import broken_rules, compare_contracts
 from tools.diff.data_report import lines
 from tools.diff.rows import compare_rows
 from tools.diff.shift import align, compare_columns, compare_labels, newcombe, wilson
@@ -232,8 +232,14 @@ def test_a_contract_is_compared_key_by_key() -> None:
 def test_names_cannot_break_the_table() -> None:
     contract = {"added": ["a`b|c\n# no heading"], "removed": [], "columns": {}, "rest": {}}
     assert "- added: `` a`b|c # no heading ``" in said({"contract": contract})
-    broken = [{"a|b": {"type": 1}}, {}]
-    assert "| `a\\|b` | type | 1 | 0 |" in said({"fates": [{"in": 2}, {"in": 2}], "broken": broken})
+    broken = [{"quarantine": {"a|b": {"type": 1}}}, {}]
+    assert "| `a\\|b` | type | quarantine | 1 | 0 |" in said({"fates": [{"in": 2}, {"in": 2}], "broken": broken})
+
+
+def test_a_summary_without_actions_counts_as_quarantine() -> None:
+    assert broken_rules({"broken": {"size": {"max": 5}}}) == {"quarantine": {"size": {"max": 5}}}
+    assert broken_rules({"broken": {"null": {}, "quarantine": {"a": {"type": 1}}}})["quarantine"] == {"a": {"type": 1}}
+    assert broken_rules({}) is None
 
 
 # A repository with three revisions: `first`, `second` (other rows, another minimum) and `other` (another table).
@@ -250,7 +256,7 @@ def write_state(folder: Path, rows: list[Row], name: str = "made", **conf: Any) 
     path = store(folder / "data/prepare/kept.parquet", rows, contract)
     (folder / "data/prepare/contract.json").write_text(json.dumps(contract.to_json()))
     counts = {"in": len(rows) + 5, "kept": len(rows), "merged": 0, "quarantined": 5}
-    summary = {"rows": counts, "broken": {"size": {"max": 5}}}
+    summary = {"rows": counts, "broken": {"quarantine": {"size": {"max": 5}}, "null": {}}}
     (folder / "reports/prepare/summary.json").write_text(json.dumps(summary))
     stored = profile_bytes(profile(connect(), parquet(path), contract))
     (folder / "reports/prepare/profile.json").write_bytes(stored)
@@ -415,4 +421,4 @@ def test_after_prepare_the_difference_of_an_edited_source_is_shown(copy: Path) -
     told = run_in(copy, sys.executable, "-m", "tools.diff", "HEAD").stdout
     assert "1 added, 1 removed, 1 changed, 398 same." in told
     assert "| quarantined | 0 | 1 |" in told
-    assert "| `size` | type | 0 | 1 |" in told
+    assert "| `size` | type | quarantine | 0 | 1 |" in told

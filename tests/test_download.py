@@ -1,15 +1,18 @@
-"""tools.fetch on URLs: a real local web server and its faults, globs, and S3 where its optional packages are there."""
+"""tools.fetch on URLs: a real local web server and its faults, globs, and a local stand-in for S3."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, run_in
 from test_fetch import fetch, snapshot
 
 TABLE = b"id,name\n1,a\n2,b\n" * 1000
@@ -176,51 +179,66 @@ def test_a_glob_that_fits_nothing_is_refused(tmp_path: Path, web: str):
 
 
 def test_s3_without_its_package_says_what_to_install(tmp_path: Path):
-    if has_s3fs():
-        pytest.skip("s3fs is installed")
     declare(tmp_path, "s3://bucket/table.csv")
     done = fetch(tmp_path, "far")
     assert done.returncode == 1
-    assert "pip install s3fs" in done.stderr
+    assert "requirements-s3.txt" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def has_s3fs() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("s3fs") is not None
+FILL = """
+import boto3
+client = boto3.client("s3")
+client.create_bucket(Bucket="tables")
+for name in "ab":
+    client.put_object(Bucket="tables", Key=f"parts/{name}.csv", Body=f"id\\n{name}\\n".encode())
+"""
 
 
 @pytest.fixture
-def bucket() -> Iterator[dict[str, str]]:
+def s3_python(tmp_path: Path) -> str:
+    """The Python of an environment as README makes it for S3, and the stand-in for S3 in it."""
+    run_in(tmp_path, sys.executable, "-m", "venv", "venv")
+    lock = str(ROOT / "tests/requirements-s3.txt")
+    run_in(tmp_path, "venv/bin/pip", "install", "-q", "--require-hashes", "-r", lock)
+    return str(tmp_path / "venv/bin/python")
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, s3_python: str) -> Iterator[dict[str, str]]:
     """The environment that reaches a bucket of two files, at a local stand-in for S3 that speaks its HTTP."""
-    why = "not in requirements-dev.txt: its botocore refuses the python-dateutil of requirements.txt"
-    pytest.importorskip("s3fs", reason=f"s3fs is {why}")
-    boto3 = pytest.importorskip("boto3", reason=f"boto3 is {why}")
-    moto = pytest.importorskip("moto.server", reason=f"moto[server] is {why}")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    address = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    who = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "s3cr3t", "AWS_DEFAULT_REGION": "us-east-1"}
-    client = boto3.client(
-        "s3", endpoint_url=address, aws_access_key_id="key", aws_secret_access_key="s3cr3t", region_name="us-east-1"
-    )
-    client.create_bucket(Bucket="tables")
-    for name in ("a", "b"):
-        client.put_object(Bucket="tables", Key=f"parts/{name}.csv", Body=f"id\n{name}\n".encode())
-    yield {**who, "AWS_ENDPOINT_URL": address}
-    server.stop()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [s3_python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (tmp_path / "moto.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        variables = {
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "s3cr3t",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        }
+        try:
+            run_in(tmp_path, s3_python, "-c", FILL, AWS_MAX_ATTEMPTS="10", **variables)
+            yield variables
+        finally:
+            server.terminate()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_files_of_a_bucket_are_brought_and_pinned(tmp_path: Path, bucket: dict[str, str]):
+@pytest.mark.slow
+def test_files_of_a_bucket_are_brought_and_pinned(tmp_path: Path, s3_python: str, bucket: dict[str, str]):
+    def fetch_s3() -> subprocess.CompletedProcess[str]:
+        return run_in(
+            tmp_path, s3_python, "-m", "tools.fetch", "far", check=False, PYTHONPATH=str(ROOT), **bucket
+        )  # fmt: skip
+
     declare(tmp_path, "s3://tables/parts/*.csv", "data/raw/far/")
-    done = fetch(tmp_path, "far", **bucket)
+    done = fetch_s3()
     assert done.returncode == 0, done.stderr
     assert listing(tmp_path / "data/raw/far", "a.csv", "b.csv") in (tmp_path / "conf/data/far.yaml").read_text()
     assert (tmp_path / "data/raw/far/b.csv").read_text() == "id\nb\n"
     declare(tmp_path, "s3://tables/parts/absent.csv")
-    absent = fetch(tmp_path, "far", **{**os.environ, **bucket})
+    absent = fetch_s3()
     assert absent.returncode == 1
     assert "no such file there" in absent.stderr
     assert "s3cr3t" not in absent.stderr

@@ -25,6 +25,12 @@ Pair = tuple[Any, Any]
 __all__ = ["compare", "markdown"]
 
 
+def broken_rules(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """Return {action: {column: {rule: rows}}}; a summary from before values could be made missing has no actions."""
+    broken: dict[str, Any] | None = summary.get("broken")
+    return broken if broken is None or set(broken) <= {"quarantine", "null"} else {"quarantine": broken}
+
+
 def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
     """Return what changed in the data; `notes` says what could not be compared, and why. Spills into `folder`."""
     names, confs = zip(*(_conf(revision) for revision in (base, head)), strict=True)
@@ -34,7 +40,7 @@ def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
         found["notes"].append(note)
     summaries = [revision.json(SUMMARY) or {} for revision in (base, head)]
     found["fates"] = [summary.get("rows") for summary in summaries]
-    found["broken"] = [summary.get("broken") for summary in summaries]
+    found["broken"] = [broken_rules(summary) for summary in summaries]
     tables = (_table(base, found["notes"]), _table(head, found["notes"]))
     connection = connect()
     connection.execute(f"SET temp_directory = '{folder / 'spill'}'")

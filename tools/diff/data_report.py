@@ -45,14 +45,19 @@ def _fates(found: dict[str, Any]) -> list[str]:
     rows = [[key, f"{before.get(key, 0):,}", f"{after.get(key, 0):,}"] for key in {**before, **after}]
     shown = ["### Rows by fate", "", *_table(["fate", "before", "after"], rows)]
     broken = [
-        {(column, rule): n for column, rules in (side or {}).items() for rule, n in rules.items()}
+        {
+            (column, rule, action): n
+            for action, columns in (side or {}).items()
+            for column, rules in columns.items()
+            for rule, n in rules.items()
+        }
         for side in found["broken"]
     ]
     changed = [key for key in sorted({**broken[0], **broken[1]}) if broken[0].get(key, 0) != broken[1].get(key, 0)]
     rows = [
-        [_code(c), rule, f"{broken[0].get((c, rule), 0):,}", f"{broken[1].get((c, rule), 0):,}"] for c, rule in changed
+        [_code(key[0]), key[1], key[2], f"{broken[0].get(key, 0):,}", f"{broken[1].get(key, 0):,}"] for key in changed
     ]
-    return [*shown, "", *_table(["column", "rule broken", "before", "after"], rows)] if rows else shown
+    return [*shown, "", *_table(["column", "rule broken", "action", "before", "after"], rows)] if rows else shown
 
 
 def _rows(rows: dict[str, Any]) -> list[str]:

@@ -53,6 +53,8 @@ def open_system(url: str) -> tuple[AbstractFileSystem, str]:
     except (ImportError, ValueError) as error:
         package = known["class"].split(".")[0]
         hint = f"pip install {package}" if isinstance(error, ImportError) and package != "fsspec" else f"{error}"
+        if package == "s3fs" and isinstance(error, ImportError):
+            hint = "README, 'A table that lies elsewhere', says how to install requirements-s3.txt"
         raise InputError(f"{shown(url)}: {protocol}:// needs a package of its own: {hint}") from None
 
 
