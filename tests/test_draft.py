@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
 import sys
@@ -260,6 +261,33 @@ def test_a_value_that_the_sample_did_not_show_is_mended_by_the_trial(folder: Pat
     main()
     column = yaml.safe_load((folder / "conf/data/t.yaml").read_text())["columns"]["x"]
     assert column["on_violation"] == "null"
+
+
+def test_a_fetched_table_keeps_its_source_and_pin(folder: Path) -> None:
+    text = csv_of(rows_of(300))
+    (folder / "data/raw/t").mkdir(parents=True)
+    (folder / "data/raw/t/t.csv").write_text(text)
+    source = {
+        "path": "data/raw/t/t.csv",
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "fetch": {"query": 'SELECT *\nFROM t ORDER BY "x"', "connection": "SHOP"},
+    }
+    path = folder / "conf/data/t.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({"source": source}))
+    draft(folder, "data/raw/t/t.csv", "--target", "y", "--name", "t")
+    assert yaml.safe_load(path.read_text())["source"] == source
+    written = path.read_bytes()
+    again = draft(folder, "data/raw/t/t.csv", "--target", "y", "--name", "t", check=False)
+    assert again.returncode == 1
+    assert "--force replaces it" in again.stderr
+    draft(folder, "data/raw/t/t.csv", "--target", "y", "--name", "t", "--force")
+    assert path.read_bytes() == written
+    (folder / "other.csv").write_text(text)
+    other = draft(folder, "other.csv", "--target", "y", "--name", "t", "--force", check=False)
+    assert other.returncode == 1
+    assert "fetches data/raw/t/t.csv, but the table is data/raw/t/other.csv" in other.stderr
+    assert path.read_bytes() == written
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
     python -m tools.draft TABLE --target COLUMN [--name NAME] [--force]
 
 TABLE is a file, a glob or a folder (CSV of any dialect, Parquet, JSON lines); it is copied to data/raw/NAME/ unless it
-lies there. Writes conf/data/NAME.yaml, after trying it on the whole table with the real prepare.
+lies there. Writes conf/data/NAME.yaml, after trying it on the whole table with the real prepare. Where that file has no
+more than the `source` block that tools.fetch brought the table by, the block and its pin stay.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import tempfile
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from stages.prepare import RAW
 from stages.shared.config import CONF
@@ -23,6 +25,7 @@ from tools.draft.drafting import draft_contract
 from tools.draft.reading import find_files, gather, read_table
 from tools.draft.render import Draft, render
 from tools.draft.trial import Outcome
+from tools.fetch.pin_line import read_yaml
 
 SHOWN = 8  # sentences of one kind in the closing lines
 
@@ -34,16 +37,18 @@ def main() -> None:
     name = arguments.name or name_of(Path(arguments.table), folder)
     check_name(name)
     path = CONF / "data" / f"{name}.yaml"
-    if path.exists() and not arguments.force:
-        raise InputError(f"{path} is there already; --force replaces it, --name NAME drafts beside it")
     places, source_path = lay_out(name, folder, files, arguments.table)
+    known = (read_yaml(path, path.read_bytes()) or {}) if path.exists() else {}
+    if known.keys() - {"source"} and not arguments.force:
+        raise InputError(f"{path} is there already; --force replaces it, --name NAME drafts beside it")
+    origin = origin_of(known.get("source"), source_path, path)
     check_free(name, places, force=arguments.force)
     RAW.mkdir(parents=True, exist_ok=True)
     scratch = tempfile.TemporaryDirectory(prefix=".draft-", suffix=".scratch", dir=RAW.parent)
     with tempfile.TemporaryDirectory(prefix="draft-") as links, scratch as temporary:
         place = gather(files, folder, Path(links))
         table = read_table(files, place, arguments.table, arguments.target, Path(temporary).resolve())
-        table.given, table.source = arguments.table, {"path": source_path, **table.source}
+        table.given, table.source = arguments.table, {"path": source_path, **origin, **table.source}
         draft, outcome = draft_contract(table, name, arguments.target, places, Path(temporary).resolve())
         table.connection.close()
     for place, file in places.items():
@@ -78,6 +83,16 @@ def check_name(name: str) -> None:
     """Raise InputError for a name that no packaged model could have."""
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         raise InputError(f"--name becomes the packaged model's: letters, digits and _ only, got {name!r}")
+
+
+def origin_of(source: Any, source_path: str, path: Path) -> dict[str, Any]:
+    """Return the keys of a `source` block that say where the table comes from, and its pin: a draft keeps them."""
+    found = {key: source[key] for key in ("sha256", "fetch") if source.get(key)} if isinstance(source, dict) else {}
+    if found and Path(source.get("path") or "") != Path(source_path):
+        raise InputError(
+            f"{path} fetches {source.get('path')}, but the table is {source_path}; draft the former, or --name NAME"
+        )
+    return found
 
 
 def lay_out(name: str, folder: Path, files: list[Path], given: str) -> tuple[dict[str, Path], str]:

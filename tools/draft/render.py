@@ -97,6 +97,8 @@ def scalar(value: Any) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else text if "." in text else f"{value:.1e}"
     if isinstance(value, list):
         return "[" + ", ".join(map(scalar, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key_text(key)}: {scalar(item)}" for key, item in value.items()) + "}"
     return key_text(str(value)).replace("${", "\\\\${")  # a value, not a key, is where OmegaConf interpolates
 
 
