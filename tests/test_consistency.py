@@ -19,9 +19,10 @@ from conftest import environment
 from stages.evaluate import EvaluationConf
 from stages.featurize import FeaturesConf
 from stages.package import PackagingConf
-from stages.prepare import DataConf, check_columns, make_contract
+from stages.prepare import check_columns
 from stages.shared.config import compose
 from stages.shared.table.reader import open_table
+from stages.shared.table.schema import DataConf, make_contract
 from stages.train import ModelConf
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract, Violation, check_row
-from stages.runtime.contract_sql import SQL_TYPES, expression_sql, identifier, involved_sql, literal
+from stages.runtime.contract_sql import SQL_TYPES, identifier, literal
 from stages.runtime.expression import Rule, evaluate, parse_expression
+from stages.runtime.expression_sql import expression_sql, involved_sql
 from stages.shared.table.rules import contract_faults
 
 TYPES = {

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.prepare import DataConf
-from stages.runtime import contract, contract_sql
+from stages.runtime import contract, contract_sql, expression_sql
 from stages.runtime.contract import Column, Contract, Type, parse
 from stages.runtime.expression import evaluate, parse_expression
 from stages.shared.table.rules import contract_faults
+from stages.shared.table.schema import DataConf
 from tools import reference
 from tools.reference import EXPRESSIONS, REASONS, ROW, ROW_TYPES, TYPES
 
@@ -98,5 +98,5 @@ def test_expressions_of_the_page_are_read_by_tables_too():
         for name, value in ROW.items()
     }
     for check, outcome in EXPRESSIONS:
-        [(found,)] = duckdb.execute(f"SELECT {contract_sql.expression_sql(whole, check, values)}").fetchall()
+        [(found,)] = duckdb.execute(f"SELECT {expression_sql.expression_sql(whole, check, values)}").fetchall()
         assert {True: "holds", False: "broken", None: "unknown"}[found] == outcome

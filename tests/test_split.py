@@ -19,15 +19,12 @@ from hypothesis import strategies as st
 from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import literal
 from stages.shared.config import build
+from stages.shared.sides.balance import SALTS, balance, best_salt, membership_digests
 from stages.shared.sides.split import (
-    SALTS,
     SEPARATOR,
     SIDES,
     Split,
-    balance,
-    best_salt,
     content_sql,
-    membership_digests,
     side_of,
     side_sql,
     split_faults,

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.prepare import DataConf
 from stages.runtime.contract import Column
 from stages.shared.errors import run
+from stages.shared.table.schema import DataConf
 
 PAGE = Path("conf/data/REFERENCE.md")
 INTRO = """# conf/data/NAME.yaml

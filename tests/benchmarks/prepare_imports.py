@@ -21,7 +21,8 @@ from tests.conftest import ROOT, environment
 
 ONLY_STARTED = """
 import duckdb
-from stages.prepare import DataConf, compose, make_contract
+from stages.shared.config import compose
+from stages.shared.table.schema import DataConf, make_contract
 conf, name, _ = compose("data", DataConf, ["data=rides"])
 make_contract(name, conf)
 duckdb.connect().close()

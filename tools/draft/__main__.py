@@ -18,9 +18,9 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from stages.prepare import RAW
 from stages.shared.config import CONF
 from stages.shared.errors import InputError, run
+from stages.shared.table.schema import RAW
 from tools.draft.drafting import draft_contract
 from tools.draft.reading import find_files, gather, read_table
 from tools.draft.render import Draft, render

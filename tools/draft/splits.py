@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from stages.runtime.contract import Column
 from stages.runtime.contract_sql import literal, text_sql, value_sql
 from stages.runtime.forms import NUMBERS
-from stages.shared.sides.split import Split, best_salt
+from stages.shared.sides.balance import best_salt
+from stages.shared.sides.split import Split
 from tools.draft.columns import Drafted
 from tools.draft.roles import known_keys
 from tools.draft.target import Target

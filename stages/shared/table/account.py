@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 from stages.runtime.contract import Contract
 from stages.runtime.contract_sql import (
-    expression_sql,
     identifier,
-    involved_sql,
     kept_sql,
     literal,
     present_sql,
@@ -22,6 +20,7 @@ from stages.runtime.contract_sql import (
     value_sql,
 )
 from stages.runtime.expression import columns_of, parse_expression
+from stages.runtime.expression_sql import expression_sql, involved_sql
 from stages.shared.sides.split import Split, content_sql, side_sql
 from stages.shared.table.reader import Table, find_rejects, unreadable
 from stages.shared.tables import copy_to_parquet
