@@ -1,4 +1,4 @@
-"""How much of prepare of the default table is starting Python, importing DuckDB and reading the configuration.
+"""How much of prepare of the default table is starting Python, importing and reading the configuration.
 
     python -m tests.benchmarks.prepare_imports [ROUNDS]
 
@@ -20,9 +20,8 @@ from pathlib import Path
 from tests.conftest import ROOT, environment
 
 ONLY_STARTED = """
-import duckdb
-from stages.shared.config import compose
-from stages.shared.table.schema import DataConf, make_contract
+import duckdb, numpy
+from stages.prepare import DataConf, compose, make_contract
 conf, name, _ = compose("data", DataConf, ["data=rides"])
 make_contract(name, conf)
 duckdb.connect().close()
@@ -57,7 +56,7 @@ def main() -> None:
     wall_start, cpu_start = (statistics.median(column) for column in zip(*started, strict=True))
     print(
         f"prepare of rides: {wall:.2f} s ({cpu:.2f} s CPU), of which {wall_start:.2f} s ({cpu_start:.2f} s CPU) are "
-        f"starting Python, importing DuckDB and reading the configuration, {wall - wall_start:.2f} s "
+        f"starting Python, importing DuckDB, Hydra and NumPy and reading the configuration, {wall - wall_start:.2f} s "
         f"({cpu - cpu_start:.2f} s CPU) are not; median of {n_rounds}"
     )
 
