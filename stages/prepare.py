@@ -31,7 +31,7 @@ from stages.shared.table.reader import open_table
 from stages.shared.table.reasons import Reasons
 from stages.shared.table.schema import DataConf, make_contract
 from stages.shared.table.source import Source, source_files
-from stages.shared.tables import connect, parquet
+from stages.shared.tables import connect, parquet, plan_quickly
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,7 @@ def main() -> None:
         connection = connect(folder if is_large else None)
         table = open_table(connection, conf.source, contract.columns, folder)
         check_columns(table.columns, conf.source, contract)
+        plan_quickly(connection, len(table.columns))
         with watching(connection, "prepare", table.n_records) as begin:
             account = Account(connection, table, contract, conf.split)
             counts = account_for(account, conf, data, begin)

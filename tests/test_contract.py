@@ -510,6 +510,7 @@ def test_missing_value_among_the_values_is_a_fault_of_the_contract():
     ("column", "fault"),
     [
         (Column("text", nullable=False, on_violation="null"), ".on_violation: null needs a nullable column"),
+        (Column("text", unique=True, on_violation="null"), ".on_violation: null cannot mend a repeated value"),
         (Column("integer", "key", on_violation="null"), ".on_violation: a key column cannot do without values"),
         (Column("integer", "group", on_violation=None), ".on_violation: a group column cannot do without values"),
         (Column("text", min_length=3, max_length=2), ".min_length: should be at most max_length, got 3 and 2"),

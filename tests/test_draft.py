@@ -320,3 +320,25 @@ def test_a_lone_feature_that_gives_the_answer_is_kept_and_waived(folder: Path) -
     )
     assert conf["columns"]["a"]["type"] == "integer"
     assert list(conf["waive"]) == ["feature_gives_the_answer"]
+
+
+def test_a_column_may_be_called_rowid_or_h(folder: Path) -> None:
+    rows = ["h,rowid,y", *(f"{i % 10},{i % 7},{i * 37 % 2}" for i in range(N))]
+    assert list(drafted(folder, "\n".join(rows), "y")["columns"]) == ["h", "rowid", "y"]
+
+
+def test_numbers_near_the_largest_have_bounds(folder: Path) -> None:
+    rows = ["a,x,y", *(f"{i / N * 1.7e308!r},{i * 37 % 101},{i % 2}" for i in range(N))]
+    assert drafted(folder, "\n".join(rows), "y")["columns"]["a"]["max"] > 1e308
+
+
+def test_classes_that_differ_in_case_are_said(folder: Path) -> None:
+    labels = ["Yes", "yes", "YES", "No", "no"]
+    rows = ["x,z,y", *(f"{i * 37 % 101},{i % 9},{labels[i % 5]}" for i in range(N))]
+    drafted(folder, "\n".join(rows), "y")
+    assert "classes spelled in two ways" in (folder / "conf/data/t.yaml").read_text()
+
+
+def test_a_small_table_keeps_its_small_classes(folder: Path) -> None:
+    rows = ["x,z,y", *(f"{i * 37 % 101},{i % 9},{'c' if i < 6 else 'ab'[i % 2]}" for i in range(118))]
+    assert drafted(folder, "\n".join(rows), "y")["columns"]["y"]["values"] == ["a", "b", "c"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -295,3 +296,17 @@ def test_the_pin_of_several_files_hashes_their_sorted_lines(tmp_path: Path):
     lines = f"a.csv {hashlib.sha256(b'1').hexdigest()}\nb.csv {hashlib.sha256(b'2').hexdigest()}\n"
     both = pin_of([tmp_path / "b.csv", tmp_path / "a.csv"])
     assert both == hashlib.sha256(lines.encode()).hexdigest() == pin_of([tmp_path / "a.csv", tmp_path / "b.csv"])
+
+
+def test_the_pin_of_several_files_tells_folders_apart(tmp_path: Path):
+    for name, text in (("p=a/f.csv", "1"), ("p=b/f.csv", "2")):
+        (tmp_path / "x" / name).parent.mkdir(parents=True)
+        (tmp_path / "x" / name).write_text(text)
+    files = sorted((tmp_path / "x").glob("*/*"))
+    before = pin_of(files)
+    shutil.copytree(tmp_path / "x", tmp_path / "elsewhere")
+    assert pin_of(sorted((tmp_path / "elsewhere").glob("*/*"))) == before
+    (tmp_path / "x/p=a").rename(tmp_path / "x/p=c")
+    (tmp_path / "x/p=b").rename(tmp_path / "x/p=a")
+    (tmp_path / "x/p=c").rename(tmp_path / "x/p=b")
+    assert pin_of(files) != before

@@ -386,3 +386,62 @@ def test_known_leaks_stand_out_and_honest_features_do_not(
     )
     share = explained_alone(connection, "t", "y", False, {"x": kind})["x"]
     assert (share > 0.9) == is_leak, share
+
+
+@pytest.mark.parametrize(("n_rows", "n_values"), [(300, 300), (1000, 150), (2000, 190), (3000, 190)])
+def test_a_number_of_few_rows_a_value_cannot_hide_the_answer(n_rows: int, n_values: int) -> None:
+    draw = random.Random(1)
+    values = [draw.randrange(n_values) for _ in range(n_rows)]
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE t AS SELECT unnest(range(?)) AS _row, unnest(?) AS x", [n_rows, values])
+    rows = f"(SELECT *, random() AS noise, if(x >= {n_values // 2}, 'yes', 'no') AS y FROM t)"
+    connection.execute(f"CREATE TABLE rows AS SELECT * FROM {rows}")
+    shares = explained_alone(connection, "rows", "y", False, {"x": "integer", "noise": "number"})
+    assert shares["x"] > 0.9
+    assert shares["noise"] < 0.1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "h",
+        "H",
+        "c0",
+        "C1",
+        "_digest",
+        "_hash",
+        "hashed",
+        "m",
+        "whole",
+        "half",
+        "amount",
+        "name",
+        "value",
+        "bin",
+        "trains",
+    ],
+)
+def test_a_column_may_have_any_name(name: str) -> None:
+    """The checks join tables of their own to the table; no name of a column may clash with theirs."""
+    connection = kept()
+    connection.execute(f'ALTER TABLE kept RENAME COLUMN size TO "{name}"')
+    connection.execute("INSERT INTO kept SELECT * REPLACE (_row + 10000 AS _row, 'test' AS _split) FROM kept LIMIT 300")
+    declared = contract()
+    columns = {name if key == "size" else key: column for key, column in declared.columns.items()}
+    with pytest.raises(InputError, match="duplicates_across_sides"):
+        find_leaks(connection, "kept", dataclasses.replace(declared, columns=columns), SPLIT, {})
+
+
+def test_by_time_the_time_is_no_leak_and_otherwise_it_is() -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        """CREATE TABLE kept AS SELECT i AS _row, CASE WHEN i < 6000 THEN 'train' WHEN i < 8000 THEN 'validation'
+           ELSE 'test' END AS _split, DATE '2024-01-01' + (i // 25)::INT AS day, hash(i) % 7 AS size,
+           sin(i // 25) AS y FROM range(10000) AS every(i)"""
+    )
+    columns = {"day": Column("date", role="time"), "size": Column("number"), "y": Column("number", role="target")}
+    declared = Contract("toy", "regression", None, columns, [])
+    by_time = Split("time", "2024-08-28", "2024-11-16")
+    assert find_leaks(connection, "kept", declared, by_time, {})["feature_gives_the_answer"]["found"] < 0.1
+    with pytest.raises(InputError, match="feature_gives_the_answer: day"):
+        find_leaks(connection, "kept", declared, Split("hash", 0.2, 0.2), {"future_in_training": "a test"})

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from stages.runtime.contract import Column, Contract
+from stages.runtime.contract import Column, Contract, check_row
 from stages.shared.errors import InputError
 from stages.shared.sides.split import Split
 from stages.shared.table.account import Account
@@ -328,3 +328,64 @@ def test_without_one_object_there_is_no_table(text: str, tmp_path: Path) -> None
     path.write_text(text)
     with pytest.raises(InputError, match=r"t\.jsonl: (the file is empty|no line holds a JSON object)$"):
         read(tmp_path, Source(str(path), "jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "column"),
+    [
+        ("0.1::FLOAT", "0.5::DOUBLE", Column("number")),
+        ("12.50::DECIMAL(9,2)", "1.500::DECIMAL(9,3)", TEXT),
+        ("true", "1::INT", TEXT),
+        ("DATE '2024-02-29'", "TIMESTAMP '2024-02-29 12:00:00'", TEXT),
+        ("9007199254740993::BIGINT", "0.5::DOUBLE", TEXT),
+    ],
+)
+def test_another_file_does_not_change_the_text_of_a_value(
+    first: str, second: str, column: Column, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a side, which hangs on texts, would change for old rows when a file is added."""
+    monkeypatch.chdir(tmp_path)
+    parquet(tmp_path / "in/a.parquet", f"SELECT {first} AS x, i AS n FROM range(3) AS every(i)")
+    alone, _ = read(tmp_path, Source("in/*.parquet", format="parquet"), {"x": column, "n": Column("integer")})
+    parquet(tmp_path / "in/b.parquet", f"SELECT 7 AS n, {second} AS x")
+    parquet(tmp_path / "in/c.parquet", f"SELECT {first} AS x, 8 AS n")
+    both, aside = read(tmp_path, Source("in/*.parquet", format="parquet"), {"x": column, "n": Column("integer")})
+    assert aside == []
+    assert both[:3] == alone
+    assert [row["n"] for row in both] == [0, 1, 2, 7, 8]
+
+
+@pytest.mark.parametrize("value", ["[0.5::DOUBLE, 2]", "{'a': 0.5::DOUBLE}", "[1.50::DECIMAL(9,2)]"])
+def test_a_parquet_column_may_hold_numbers_in_lists(value: str, tmp_path: Path) -> None:
+    parquet(tmp_path / "t.parquet", f"SELECT {value} AS x, 1 AS n")
+    rows, _ = read(tmp_path, Source(str(tmp_path / "t.parquet"), format="parquet"))
+    assert json.loads(rows[0]["x"]) in ([0.5, 2], {"a": 0.5}, [1.5])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [TEXT, Column("number"), Column("number", decimal=",", thousands="."), Column("category"), Column("boolean")],
+    ids=lambda column: f"{column.type}{column.decimal or ''}",
+)
+@pytest.mark.parametrize(
+    "value",
+    ["1.125", "1.0", "1.5", "-0.0", "1e16", "1E5", "12345678901234567890", "123456789012345678901234", "7", "true",
+     "NaN", "null", '"1,5"', '"NaN"', '{"a": [1, "ü"]}', "[]", '"line\\nend"'],
+)  # fmt: skip
+def test_a_table_of_json_lines_reads_what_one_record_reads(value: str, column: Column, tmp_path: Path) -> None:
+    text = f'{{"x": {value}, "n": 1}}'
+    rows, aside = read(tmp_path, lines(tmp_path / "t.jsonl", text), {"x": column, "n": Column("integer")})
+    declared = Contract("t", "regression", None, {"x": column}, [])
+    values, violations = check_row(declared, {"x": json.loads(text)["x"]}, ["x"])
+    assert [row["x"] for row in rows] == ([] if violations else [values["x"]])
+    assert [entry[2] for entry in aside] == [violation.rule for violation in violations]
+
+
+@pytest.mark.parametrize("bad", [b"a\xffb", b"a\x01b"])
+def test_a_json_line_that_is_no_text_is_set_aside_with_its_line(bad: bytes, tmp_path: Path) -> None:
+    good = [f'{{"n": {i}}}'.encode() for i in range(6)]
+    content = [*good[:2], b"", b'{"n": "' + bad + b'"}', *good[2:4], b"[]", *good[4:]]
+    (tmp_path / "t.jsonl").write_bytes(b"\n".join(content) + b"\n")
+    rows, aside = read(tmp_path, Source(str(tmp_path / "t.jsonl"), format="jsonl"), {"n": Column("integer")})
+    assert [row["n"] for row in rows] == list(range(6))
+    assert [entry[0] for entry in aside] == [4, 7]

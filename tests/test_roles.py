@@ -118,7 +118,7 @@ def test_a_class_of_two_rows_is_left_to_quarantine_and_said() -> None:
         (["yes"] * N, "is 'yes' in every row"),
         ([*["yes", "no"] * 9, *[""] * 100], "has a value in 18 rows; fewer than 20"),
         ([f"word{i}x" for i in range(N)], "400 different texts: neither classes nor a number"),
-        ([*["yes"] * N, "no"], "no two classes of 10 rows or more: 'yes' 400, 'no' 1"),
+        ([*["yes"] * N, "no"], "no two classes of 5 rows or more: 'yes' 400, 'no' 1"),
     ],
 )
 def test_a_target_that_cannot_be_predicted_is_refused(values: list[str], message: str) -> None:

@@ -25,6 +25,7 @@ from stages.shared.sides.split import (
     SIDES,
     Split,
     content_sql,
+    hashed_columns,
     side_of,
     side_sql,
     split_faults,
@@ -340,3 +341,10 @@ def test_two_equal_rows_do_not_cancel_out_in_a_digest() -> None:
     plain = membership_digests(connection, "kept", contract("id"))
     twice = membership_digests(connection, "(FROM kept UNION ALL FROM kept UNION ALL FROM kept)", contract("id"))
     assert all(twice[side] != plain[side] for side in SIDES)
+
+
+def test_columns_that_are_dropped_do_not_decide_a_side() -> None:
+    """Rows that differ in nothing else are equal: merged, the one that stays must be on the other's side."""
+    columns = {"seq": Column("integer", role="drop", reason="a row's number"), "size": Column("number")}
+    declared = Contract("toy", "regression", None, columns, [])
+    assert hashed_columns(declared, HASH) == ["size"]

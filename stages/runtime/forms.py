@@ -5,6 +5,7 @@ The patterns are read by two engines, Python's `re` and DuckDB's RE2, and mean t
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import date, datetime
@@ -61,7 +62,11 @@ def as_text(value: Any) -> str | None:
         return None if math.isnan(value) else _float_text(value)
     if isinstance(value, datetime | date):
         return str(value)
-    if hasattr(value, "item"):  # a NumPy scalar
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if str(getattr(value, "dtype", "")) == "float32":  # its own digits, not those of the nearest double
+        return as_text(float(str(value)))
+    if hasattr(value, "item"):  # another NumPy scalar
         return as_text(value.item())
     return str(value)
 

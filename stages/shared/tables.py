@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+UNWANTED = "in_clause"  # of DuckDB's optimizers
+WIDE = 100  # columns
 MEMORY = "1200MB"  # of DuckDB; beyond it goes to disk. No result depends on it
 
 
@@ -21,10 +23,16 @@ def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(folder / "prepare.duckdb") if folder else ":memory:")
     connection.execute("SET preserve_insertion_order = true; SET enable_progress_bar = false")
     # IN with five constants and more would become a join, which gives rows in another order and takes more time.
-    connection.execute(f"SET disabled_optimizers = 'in_clause'; SET memory_limit = '{MEMORY}'")
+    connection.execute(f"SET disabled_optimizers = '{UNWANTED}'; SET memory_limit = '{MEMORY}'")
     if folder:
         connection.execute(f"SET temp_directory = '{folder}/spill'")
     return connection
+
+
+def plan_quickly(connection: duckdb.DuckDBPyConnection, n_columns: int) -> None:
+    """Spare the search for common expressions where there are many columns: it takes the square of them, minutes."""
+    if n_columns > WIDE:
+        connection.execute(f"SET disabled_optimizers = '{UNWANTED},common_subexpressions'")
 
 
 @cache

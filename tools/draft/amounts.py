@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 
 from stages.runtime.contract import Column, parse
@@ -154,10 +155,15 @@ def _bounds(drafted: Drafted, values: list[tuple[Any, int, str]]) -> None:
     drafted.keys |= {"min": 0 if low >= 0 else -largest, "max": largest}
 
 
+LARGEST = 1e300  # a bound above could be too large for a number
+
+
 def ceiling(value: float, is_whole: bool) -> float:
     """Return a number rounded up to its first digit."""
     if value <= 0:
         return 1
+    if value > LARGEST:
+        return sys.float_info.max
     step = 10.0 ** math.floor(math.log10(value))
     rounded = math.ceil(value / step - 1e-9) * step
     return int(rounded) if is_whole or rounded >= 1 else float(f"{rounded:.1g}")

@@ -112,9 +112,9 @@ def assign_roles(table: Table, columns: list[Drafted], target: Target, target_na
     shares = explained(connection, columns, target, target_name)
     said = spare_rules(connection, columns, shares, target, target_name)
     said += drop_sums(connection, columns, target, target_name)
+    time = roles.assign_time(columns, date.today())  # no leak: rows of a day are alike, the next day is new
     said += roles.mark_leaks(columns, shares, target_name)
     said += drop_companions(columns)
-    time = roles.assign_time(columns, date.today())
     said += later_than(connection, columns, time)
     sensitive = roles.mark_sensitive(columns)
     if sensitive:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stages.runtime.contract_sql import identifier
+from stages.runtime.contract_sql import identifier, value_sql
 from stages.runtime.forms import NUMBERS
 from stages.shared.sides.explained import explained_alone
 from stages.shared.sides.leakage import EXPLAINED
 from tools.draft.columns import Drafted
 from tools.draft.roles import drop
-from tools.draft.splits import label_of, typed_of
+from tools.draft.splits import column_of, label_of, present_text, typed_of
 from tools.draft.target import Target
 from tools.draft.vocabulary import known_later, words
 
@@ -32,11 +32,22 @@ def explained(
     """Return the share of the target that each feature explains alone, out of sample."""
     features = [drafted for drafted in columns if "role" not in drafted.keys]
     label = next(drafted for drafted in columns if drafted.name == target_name)
-    typed = ", ".join(f"{typed_of(drafted)} AS {identifier(drafted.name)}" for drafted in features) or "NULL AS nothing"
-    rows = f"(SELECT _row, {label_of(label)} AS {identifier(target_name)}, {typed} FROM sample)"
-    known = f"(SELECT * FROM {rows} WHERE {identifier(target_name)} IS NOT NULL)"
+    if not features:
+        return {}
+    texts = ", ".join(f"{present_text(drafted)} AS t{place}" for place, drafted in enumerate(features))
+    typed = ", ".join(
+        f"{value_sql(column_of(drafted), f't{place}')} AS {identifier(drafted.name)}"
+        for place, drafted in enumerate(features)
+    )
+    # A text has a level of its own: within its value it would be planned many times, for minutes in wide tables.
+    connection.execute(
+        f"""CREATE TEMP TABLE typed AS SELECT _row, _label AS {identifier(target_name)}, {typed}
+            FROM (SELECT _row, {label_of(label)} AS _label, {texts} FROM sample) WHERE _label IS NOT NULL"""
+    )
     kinds = {drafted.name: drafted.type for drafted in features}
-    return explained_alone(connection, known, target_name, target.task == "regression", kinds)
+    shares = explained_alone(connection, "typed", target_name, target.task == "regression", kinds)
+    connection.execute("DROP TABLE typed")
+    return shares
 
 
 def spare_rules(

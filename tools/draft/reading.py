@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from stages.prepare import LARGE
 from stages.runtime.contract import Column
 from stages.shared.errors import InputError
+from stages.shared.table.opened import unreadable
 from stages.shared.table.plain import plain_file
-from stages.shared.table.reader import find_rejects, open_table, unreadable
+from stages.shared.table.reader import find_rejects, open_table
 from stages.shared.table.source import PACKED, SUFFIXES, Source, source_files
-from stages.shared.tables import connect
+from stages.shared.tables import connect, plan_quickly
 from tools.draft.sample import scalar
 from tools.draft.sniff import BLOCK, Dialect, count_fields, sniff, take_sample
 
@@ -179,11 +180,13 @@ def _load(keys: dict[str, Any], columns: dict[str, Column], folder: Path) -> Tab
     place = Path(tempfile.mkdtemp(dir=folder))
     connection = connect(place if sum(file.stat().st_size for file in source_files(source)) > LARGE else None)
     table = open_table(connection, source, columns, place)
+    plan_quickly(connection, len(table.columns))
     if len(table.columns) < 2:
         raise InputError(f"{source.path}: one column only ({table.columns[0]!r}): there is nothing to predict from")
     try:
         connection.execute(f"CREATE TABLE read AS SELECT * FROM {table.relation}")
-        connection.execute("CREATE VIEW raw AS SELECT rowid + 1 AS _row, * FROM read")
+        number = "row_number() OVER ()" if "rowid" in map(str.lower, table.columns) else "rowid + 1"
+        connection.execute(f"CREATE VIEW raw AS SELECT {number} AS _row, * FROM read")
         n_rows = scalar(connection, "SELECT count(*) FROM read")
         find_rejects(connection, table, n_rows)
     except duckdb.Error as error:

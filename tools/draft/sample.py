@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.runtime.contract_sql import identifier, text_sql
+from stages.runtime.contract_sql import identifier, present_sql, stripped_sql
 from tools.draft.columns import Texts
 
 if TYPE_CHECKING:
@@ -19,11 +19,15 @@ def draw(connection: duckdb.DuckDBPyConnection, names: list[str], n_rows: int) -
 
     A row is drawn by its number alone, so that rows appended later change little.
     """
-    texts = ", ".join(f"{text_sql(name, [])} AS {identifier(name)}" for name in names)
+    stripped = ", ".join(f"{stripped_sql(name)} AS s{place}" for place, name in enumerate(names))
+    texts = ", ".join(f"{present_sql(f's{place}', [])} AS {identifier(name)}" for place, name in enumerate(names))
     drawn = "true"
     if n_rows > SAMPLE_ROWS:  # Knuth's multiplicative hash, whose high bits spread row numbers evenly
         drawn = f"((_row * 2654435761) % 4294967296) < {int(SAMPLE_ROWS / n_rows * 2**32)}"
-    connection.execute(f"CREATE OR REPLACE TABLE sample AS SELECT _row, {texts} FROM raw WHERE {drawn} ORDER BY _row")
+    connection.execute(
+        f"CREATE OR REPLACE TABLE sample AS SELECT _row, {texts} "
+        f"FROM (SELECT _row, {stripped} FROM raw WHERE {drawn}) ORDER BY _row"
+    )
     return scalar(connection, "SELECT count(*) FROM sample")
 
 

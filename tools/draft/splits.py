@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Column
-from stages.runtime.contract_sql import literal, text_sql, value_sql
+from stages.runtime.contract_sql import identifier, literal, present_sql, text_sql, value_sql
 from stages.runtime.forms import NUMBERS
 from stages.shared.sides.balance import best_salt
 from stages.shared.sides.split import Split
@@ -32,6 +32,11 @@ def column_of(drafted: Drafted) -> Column:
 def text_of(drafted: Drafted) -> str:
     """Return the expression over `raw` of a column's text, NULL where it is missing."""
     return text_sql(drafted.name, [*drafted.keys.get("missing", []), *drafted.shared_missing])
+
+
+def present_text(drafted: Drafted) -> str:
+    """Return the expression over `sample`, where texts are stripped, of a column's text, NULL where it is missing."""
+    return present_sql(identifier(drafted.name), [*drafted.keys.get("missing", []), *drafted.shared_missing])
 
 
 def typed_of(drafted: Drafted) -> str:
@@ -63,10 +68,10 @@ def propose_split(
     reasons = {
         "group": "all rows of one {} stay on one side",
         "key": "of {}: no row moves when others come; nothing orders the rows in time",
-        "hash": "of all fields: equal rows stay together; nothing orders the rows in time",
+        "hash": "of all columns: equal rows stay together; nothing orders the rows in time",
     }
     if why_not:
-        reasons["key"], reasons["hash"] = "of {}: no row moves when others come", "of all fields"
+        reasons["key"], reasons["hash"] = "of {}: no row moves when others come", "of all columns"
     named = by_role[by].name if by in by_role else ""
     split = {"by": by, "validation": share, "test": share}
     hashed = [by_role[by]] if by in by_role else columns

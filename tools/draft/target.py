@@ -10,7 +10,8 @@ from tools.draft.columns import Drafted
 from tools.draft.vocabulary import word_set
 
 FEWEST_ROWS = 20  # labelled, for a draft to make sense
-CLASS_ROWS = 10  # of a class, or its rows are left to quarantine
+CLASS_ROWS = 10  # of a class, or its rows are left to quarantine; half as many
+FEW_ROWS = 500  # in a table smaller than that
 MOST_CLASSES, MOST_WHOLE_CLASSES = 100, 10  # of texts; of whole numbers, more are a number to predict
 YES = word_set("1 1.0 yes y true t positive pos ja oui si sí sim da tak hai event case")
 NOS = ("not", "no", "non", "un", "in", "kein", "nicht")
@@ -60,7 +61,7 @@ def assign_target(drafted: Drafted, where: str) -> Target:
 
 def _classes(drafted: Drafted, counts: list[tuple[str, int]], n_rows: int, where: str) -> Target:
     """Return a target of classes: all but those of hardly any row, the yes-like or rarer one of two being positive."""
-    fewest = min(CLASS_ROWS, n_rows // 10)
+    fewest = min(CLASS_ROWS, n_rows // 10) if n_rows >= FEW_ROWS else min(CLASS_ROWS // 2, n_rows // 10)
     kept = [(text, n) for text, n in counts if n >= fewest]
     if len(kept) < 2:
         shown = ", ".join(f"{text!r} {n}" for text, n in counts[:5])
@@ -70,6 +71,8 @@ def _classes(drafted: Drafted, counts: list[tuple[str, int]], n_rows: int, where
     missing, was_integer = drafted.keys.get("missing", []), drafted.type == "integer"
     drafted.keys = {"type": "category", "role": "target", "missing": missing, "values": classes}
     drafted.notes = [note for note in drafted.notes if "taken for missing" in note or "spelled" in note]
+    if len({label.casefold() for label in classes}) < len(classes) and not any("spelled" in n for n in drafted.notes):
+        drafted.notes.append(f"classes spelled in two ways: {', '.join(map(repr, classes[:6]))}; to be made one?")
     target = Target("binary" if len(classes) == 2 else "multiclass", classes=classes)
     if rare:
         target.notes.append(f"too few rows to learn, left to quarantine: {', '.join(rare[:5])}")

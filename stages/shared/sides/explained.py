@@ -74,16 +74,17 @@ def _sample(
     [(n_rows,)] = connection.execute(f"SELECT count(*) FROM {source}").fetchall()
     bound = 2**64 * SAMPLE // max(n_rows, SAMPLE)
     columns = ", ".join(f"{_value(name, kind)} AS c{place}" for place, (name, kind) in enumerate(kinds.items()))
-    y = identifier(target)
+    y, digest = identifier(target), f"md5_number({row}::VARCHAR)"
     answer = f"'' AS label, rank() OVER (ORDER BY {y})" if is_regression else f"{y}::VARCHAR AS label, 1"
     connection.execute(
-        f"""CREATE TEMP TABLE sampled AS SELECT (m & 1)::TINYINT AS half, {answer}::BIGINT AS amount, {columns}
-            FROM (SELECT *, md5_number({row}::VARCHAR) AS m FROM {source}) WHERE (m >> 64) < {bound}::UHUGEINT"""
+        f"""CREATE TEMP TABLE sampled AS SELECT ({digest} & 1)::TINYINT AS half, {answer}::BIGINT AS amount, {columns}
+            FROM {source} WHERE ({digest} >> 64) < {bound}::UHUGEINT"""
     )
     numeric = [place for place, kind in enumerate(kinds.values()) if kind in NUMBERS]
     counts = ", ".join(f"approx_count_distinct(c{place})" for place in numeric) or "count(*)"
     [distinct] = connection.execute(f"SELECT {counts} FROM sampled").fetchall()
-    many = {place for place, n in zip(numeric, distinct, strict=False) if n > FEW}
+    most = min(FEW, min(n_rows, SAMPLE) // (2 * RARE))  # beyond, many values are rare, and rare ones count as one
+    many = {place for place, n in zip(numeric, distinct, strict=False) if n > most}
     return {place: place not in many for place in range(len(kinds))}
 
 

@@ -26,8 +26,8 @@ class Split:
 
     by: Literal["hash", "key", "group", "time"] = field(
         metadata={
-            "doc": "`hash`: by the MD5 of the group, else the key, else all fields; `key` and `group` say which. "
-            "`time`: by the time column."
+            "doc": "`hash`: by the MD5 of the group, else the key, else all columns not dropped; `key` and `group` "
+            "say which. `time`: by the time column."
         }
     )
     validation: float | str = field(
@@ -91,7 +91,7 @@ def hashed_columns(contract: Contract, split: Split) -> list[str]:
         return []
     if split.by != "hash":
         return contract.with_role(split.by)
-    return contract.with_role("group") or contract.with_role("key") or list(contract.columns)
+    return contract.with_role("group") or contract.with_role("key") or contract.checked
 
 
 def content_sql(contract: Contract, split: Split) -> str:

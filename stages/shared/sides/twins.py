@@ -29,11 +29,13 @@ def find_twins(connection: duckdb.DuckDBPyConnection, kept: str, columns: list[s
     )
     [(n_shared,)] = connection.execute("SELECT count(*) FROM shared").fetchall()
     if n_shared:
-        same = " AND ".join(f"judged.{name} IS NOT DISTINCT FROM training.{name}" for name in map(identifier, columns))
-        alike = f"SELECT * FROM (SELECT *, {row_hash} AS _hash FROM {kept}) SEMI JOIN shared ON _hash = h"
+        values = ", ".join(f"{identifier(name)} AS c{place}" for place, name in enumerate(columns))
+        alike = f"""SELECT whole.* FROM (SELECT _row, _split, {row_hash} AS hashed, {values} FROM {kept}) AS whole
+            SEMI JOIN shared ON hashed = h"""
+        same = " AND ".join(f"judged.c{n} IS NOT DISTINCT FROM training.c{n}" for n in range(len(columns)))
         connection.execute(
             f"""INSERT INTO twins SELECT _row, _split FROM ({alike} WHERE _split IN {JUDGED}) AS judged
-                SEMI JOIN ({alike} WHERE _split = 'train') AS training ON judged._hash = training._hash AND {same}"""
+                SEMI JOIN ({alike} WHERE _split = 'train') AS training ON judged.hashed = training.hashed AND {same}"""
         )
     connection.execute("DROP TABLE shared")
     return dict(connection.execute("SELECT _split, count(*) FROM twins GROUP BY 1 ORDER BY 1").fetchall())

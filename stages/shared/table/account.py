@@ -22,7 +22,8 @@ from stages.runtime.contract_sql import (
 from stages.runtime.expression import columns_of, parse_expression
 from stages.runtime.expression_sql import expression_sql, involved_sql
 from stages.shared.sides.split import Split, content_sql, side_sql
-from stages.shared.table.reader import Table, find_rejects, unreadable
+from stages.shared.table.opened import Table, unreadable
+from stages.shared.table.reader import find_rejects
 from stages.shared.tables import copy_to_parquet
 
 if TYPE_CHECKING:

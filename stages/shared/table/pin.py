@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from pathlib import Path
 def pin_of(paths: Iterable[Path]) -> str:
     """Return the SHA-256 of one file as `sha256sum` prints it; of several, that of their sorted lines `NAME SHA256`.
 
-    NAME is the file's own name without its folder, so that the pin says the same wherever the folder lies.
+    NAME begins below the folder that holds them all, so that the pin says the same wherever that folder lies.
     """
     files = list(paths)
     if len(files) == 1:
         return _sha256(files[0])
-    lines = sorted(f"{file.name} {_sha256(file)}\n" for file in files)
+    top = os.path.commonpath([file.absolute().parent for file in files])
+    lines = sorted(f"{file.absolute().relative_to(top).as_posix()} {_sha256(file)}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -91,6 +91,8 @@ def _action_faults(column: Column) -> list[str]:
         return []
     if column.role in ("target", "time", "group", "weight", "key"):
         return [f".on_violation: a {column.role} column cannot do without values, so it cannot be null"]
+    if column.unique:
+        return [".on_violation: null cannot mend a repeated value; unique needs quarantine or fail"]
     return [] if column.nullable else [".on_violation: null needs a nullable column"]
 
 
