@@ -30,6 +30,7 @@ benchmark: .venv/installed      # the numbers in README that time something
 lock: .venv/installed           # after a change of dependencies in pyproject.toml
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt
 	uv pip compile -q pyproject.toml --group dev -c requirements.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.txt
+	uv pip compile -q --group xgboost -c requirements.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-xgboost.txt
 	uv pip compile -q --group s3 --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-s3.txt
 	uv pip compile -q --group s3-test -c requirements-s3.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/requirements-s3.txt
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from stages.runtime.contract import Contract
-from stages.runtime.predictor import Model
+from stages.runtime.model import Model
+from stages.runtime.predictor import interval as prediction_interval
 from stages.shared import plots
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
@@ -57,14 +58,18 @@ def main() -> None:
         "linear": (linear.score_matrix(rows.X), linear.meta["threshold"]),
         "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), 0.5),
     }
+    around = intervals_of(model, scores)
     measured = measure(contract.task, rows, predictions, conf.resamples, seed)
     compared = compare(measured, conf.confidence)
+    if around is not None:
+        compared["prediction_interval"] = covered(model, rows, around, conf, seed)
     headline = HEADLINE[contract.task]
     tables = plots.tables(contract, rows.y, scores, threshold, conf.plot_points)
     tables["baselines"] = baselines(headline, compared)
     with replacing(DATA, REPORTS) as (data, reports):
         write_predictions(data / "predictions.parquet", rows, contract, scores)
-        write_json(reports / "metrics.json", {name: row["value"] for name, row in compared["metrics"].items()})
+        told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
+        write_json(reports / "metrics.json", {name: row["value"] for name, row in told.items()})
         write_json(reports / "intervals.json", {"rows": len(rows.y), "confidence": conf.confidence, **compared})
         (reports / "plots").mkdir()
         for name, table in tables.items():
@@ -104,6 +109,25 @@ def measure(
         progress.update(done - 1)  # the first is the sample itself
     progress.close()
     return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
+
+
+def intervals_of(model: Model, scores: Array) -> Array | None:
+    """Return [low, high] around each predicted number, shape (n_rows, 2), as the packaged model gives them."""
+    if model.meta.get("interval") is None:
+        return None
+    return np.array([prediction_interval(model.meta, value) for value in scores[:, 0].tolist()])
+
+
+def covered(model: Model, rows: Rows, around: Array, conf: EvaluationConf, seed: int) -> dict[str, Any]:
+    """Return the declared level and, measured over the resamples, the share of test rows inside and the mean width."""
+    is_inside = (around[:, 0] <= rows.y) & (rows.y <= around[:, 1])
+    values = np.column_stack([is_inside.astype(float), around[:, 1] - around[:, 0]])
+    parts = [np.einsum("rn,nk->rk", W, values) / W.sum(1)[:, None] for W in resample(rows, conf.resamples, seed)]
+    found = {
+        name: interval(column, conf.confidence)
+        for name, column in zip(("coverage", "interval_width"), np.vstack(parts).T, strict=True)
+    }
+    return {"level": model.meta["interval"]["level"], "measured": found}
 
 
 def resample(rows: Rows, n_resamples: int, seed: int) -> Iterator[Array]:

@@ -39,8 +39,8 @@ PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepa
 DATA, REPORTS = Path("data/package"), Path("reports/package")
 RUNTIME = Path(stages.runtime.__file__ or "").parent
 REPORT_FILES = {"prepare": "summary.json", "train": "summary.json", "evaluate": "intervals.json"}
-MODEL_FILES = {"linear": None, "lightgbm": "model.txt", "skops": "model.skops"}
-REQUIRES = {"linear": [], "lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # pinned to what trained it
+MODEL_FILES = {"lightgbm": "model.txt", "skops": "model.skops", "xgboost": "model.xgboost.json"}
+REQUIRES = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # by kind, pinned to what trained it
 BATCH = 500  # records asked together while replaying
 REPLAY = """
 import importlib, json, sys
@@ -130,14 +130,17 @@ def requirements(kind: str) -> list[str]:
     """Return what the wheel needs: NumPy, and exactly the libraries whose files it loads."""
     contract = Contract.from_json(read_json(PREPARED / "contract.json"))
     zones = ["tzdata"] if any(column.timezone for column in contract.columns.values()) else []
-    return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in [*REQUIRES[kind], *zones])]
+    return [
+        "numpy>=2",
+        *(f"{package}=={importlib.metadata.version(package)}" for package in [*REQUIRES.get(kind, []), *zones]),
+    ]
 
 
 def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, bytes]) -> Path:
     """Build the wheel; its version carries a hash of all that decides its answers."""
     kind = read_json(MODEL / "model.json")["kind"]
     sources = [PREPARED / "contract.json", FEATURES / "plan.json", MODEL / "model.json"]
-    sources += [MODEL / file for file in [MODEL_FILES[kind]] if file]
+    sources += [MODEL / file for file in [MODEL_FILES.get(kind)] if file]
     model = own | {source.name: source.read_bytes() for source in sources}
     manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
     members = {
@@ -149,11 +152,11 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
         b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members))
     )
     version = f"{conf.version}+{content.hexdigest()[:12]}"
-    exported = "from .runtime.api import BrokenContract, info, predict, predict_many, verify"
+    exported = "from .runtime.api import BrokenContract, NotExplained, explain, info, predict, predict_many, verify"
     members[f"{name}/__init__.py"] = (
-        f'"""A model packaged by Plumbline: predict(record), predict_many(records), info(), verify()."""\n\n'
+        f'"""A model packaged by Plumbline: predict(record), predict_many, explain, info, verify."""\n\n'
         f'{exported}\n\n__version__ = "{version}"\n'
-        f'__all__ = ["BrokenContract", "info", "predict", "predict_many", "verify"]\n'
+        f'__all__ = ["BrokenContract", "NotExplained", "explain", "info", "predict", "predict_many", "verify"]\n'
     ).encode()
     summary = "A packaged model with its contract, evidence and lineage"
     return build_wheel(folder, name, version, summary, requirements(kind), f"{name}.runtime.cli:main", members)

@@ -1,28 +1,35 @@
 """Fits the chosen model on the training rows, and beside it the linear baseline.
 
 data/featurize, data/prepare/contract.json -> data/train/model.json and the model's own file, data/train/baseline/;
-reports/train/summary.json. By hand: python -m stages.train model=boosting seed=7
+reports/train/summary.json, plots/. By hand: python -m stages.train model=boosting seed=7
 
-Validation rows stop boosting early and set the threshold; test rows are not read.
+Validation rows stop boosting early, calibrate, set the threshold or the interval, and rank the columns; test rows are
+not read. So `validation_loss` flatters, and what evaluate finds on test rows is the number to quote.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Contract
 from stages.runtime.dense import expand_matrix
+from stages.runtime.model import Model
 from stages.runtime.plan import Feature
-from stages.runtime.predictor import Model
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
-from stages.shared.metrics import best_f1_threshold, mean_loss
-from stages.shared.models import accepts, fit_dense, is_lightgbm, make_estimator, store
-from stages.shared.progress import Progress
+from stages.shared.models.calibrate import apply, choose_calibration
+from stages.shared.models.conformal import fit_interval, usual_error
+from stages.shared.models.declared import ModelConf
+from stages.shared.models.dense import fit_dense
+from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
+from stages.shared.models.importance import permutation_importance, some
+from stages.shared.models.objective import validation_loss
+from stages.shared.models.store import store
+from stages.shared.models.threshold import choose_threshold, columns, cuts, sensitivity
+from stages.shared.plots import Table, thin, write_table
 from stages.shared.rows import FEATURES, Rows, read_rows
 
 if TYPE_CHECKING:
@@ -31,59 +38,32 @@ if TYPE_CHECKING:
 CONTRACT, DATA, REPORTS = Path("data/prepare/contract.json"), Path("data/train"), Path("reports/train")
 BASELINE = {"binary": "LogisticRegression", "multiclass": "LogisticRegression", "regression": "Ridge"}
 BASELINE_ARGUMENTS = {"LogisticRegression": {"C": 0.1, "max_iter": 1000}, "Ridge": {"alpha": 10.0}}
-
-
-@dataclass(frozen=True)
-class ModelConf:
-    """The schema of conf/model/NAME.yaml."""
-
-    inputs: Literal["native", "dense"]
-    estimator: dict[str, Any]  # arguments, and `_target_` unless classifier and regressor name it
-    classifier: dict[str, Any] = field(default_factory=dict)  # what is added for classes
-    regressor: dict[str, Any] = field(default_factory=dict)  # what is added for a number
-    # LightGBM: trees without a better validation loss
-    early_stopping: int | None = field(default=None, metadata={"min": 1})
-    # binary: the lowest probability that is called positive
-    threshold: Literal["f1"] | float = field(default="f1", metadata={"min": 0, "max": 1})
+PLOT_POINTS = 200
 
 
 def main() -> None:
-    """Read, fit, choose the threshold, write."""
+    """Read, fit, decide, explain, write."""
     conf, choice, seed = compose("model", ModelConf)
+    where = f"conf/model/{choice}.yaml"
     contract = Contract.from_json(read_json(CONTRACT))
     features = read_json(FEATURES / "plan.json")
     train, validation = (read_rows(side, contract) for side in ("train", "validation"))
     check_target(train, contract)
-    meta = {
-        "task": contract.task,
-        "classes": contract.classes,
-        "threshold": 0.5,
-        "dense": None,
-        "prior": prior(train, contract),
-    }
+    task = Task(contract.task, contract.classes)
+    shared = {"task": task.kind, "classes": task.classes, "threshold": 0.5, "prior": prior(train, contract)}
     with replacing(DATA, REPORTS) as (data, reports):
         (data / "baseline").mkdir()
-        fit_baseline(data / "baseline", features, train, meta)
-        if conf.inputs == "dense":
-            meta["dense"] = fit_dense(features, train.X)
-        estimator = fit(conf, choice, seed, features, train, validation, meta)
-        kind = store(data, estimator, meta)
-        scores = Model(data).score_matrix(validation.X)
-        summary: dict[str, Any] = {
-            "rows": len(train.y),
-            "validation_loss": round(mean_loss(contract.task, validation.y, scores, validation.weight), 6),
-        }
-        if is_lightgbm(estimator):
-            summary["trees"] = estimator.booster_.best_iteration or estimator.booster_.current_iteration()
-        if contract.task == "binary":
-            threshold = conf.threshold
-            if threshold == "f1":
-                threshold = best_f1_threshold(validation.y, scores[:, 0], validation.weight)
-            store(data, estimator, {**meta, "threshold": threshold})
-            summary["threshold"] = round(threshold, 6)
+        (reports / "plots").mkdir()
+        store_fitted(data / "baseline", fit_baseline(task, features, train), shared)
+        fitted = fit_declared(conf, where, seed, task, features, train, validation)
+        meta = store_fitted(data, fitted, shared)
+        decided, summary = decide(conf, where, seed, Model(data), train, validation, reports / "plots")
+        write_json(data / "model.json", {**meta, **decided})
+        write_importance(reports / "plots/importance.csv", conf, Model(data), features, validation, seed)
+        summary = {"rows": len(train.y), **size(fitted.estimator), **summary}
         write_json(reports / "summary.json", summary)
     print(
-        f"train: {DATA}/model.json  {choice} ({kind}), {summary['rows']} training rows, "
+        f"train: {DATA}/model.json  {choice} ({meta['kind']}), {summary['rows']} training rows, "
         f"validation loss {summary['validation_loss']}"
     )
 
@@ -110,88 +90,89 @@ def prior(train: Rows, contract: Contract) -> list[float]:
     return [float(share) for share in (shares[1:] if contract.task == "binary" else shares)]
 
 
-def fit_baseline(folder: Path, features: list[Feature], train: Rows, meta: dict[str, Any]) -> None:
-    """Fit and store the linear model that every other one is compared with."""
+def fit_baseline(task: Task, features: list[Feature], train: Rows) -> Fitted:
+    """Return the linear model that every other one is compared with."""
     from sklearn import linear_model
 
-    name = BASELINE[meta["task"]]
+    name = BASELINE[task.kind]
     dense = fit_dense(features, train.X)
     estimator = getattr(linear_model, name)(**BASELINE_ARGUMENTS[name])
-    fit_estimator(estimator, expand_matrix(dense, train.X), train)
-    store(folder, estimator, {**meta, "dense": dense})
+    X = expand_matrix(dense, train.X)
+    with one_order_of_sums(estimator):
+        estimator.fit(X, train.y, sample_weight=train.weight)
+    return Fitted(estimator, dense, X.mean(axis=0).tolist())
 
 
-def fit(
-    conf: ModelConf,
-    choice: str,
-    seed: int,
-    features: list[Feature],
-    train: Rows,
-    validation: Rows,
-    meta: dict[str, Any],
-) -> Any:
-    """Return the chosen estimator, fitted. Raises InputError where it refuses its arguments."""
-    arguments = conf.estimator | (conf.regressor if meta["task"] == "regression" else conf.classifier)
-    where = f"conf/model/{choice}.yaml"
-    estimator = make_estimator(arguments, seed, where, meta["task"])
-    n_rows, n_features = train.X.shape
-    print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_features} features", file=sys.stderr)
-    dense = meta["dense"]
-    X, X_validation = (rows.X if dense is None else expand_matrix(dense, rows.X) for rows in (train, validation))
-    extra: dict[str, Any] = {}
-    progress = Progress("train", "trees", getattr(estimator, "n_estimators", 1))
-    if type(estimator).__module__.startswith("lightgbm."):
-        extra = lightgbm_extra(conf, estimator, features, X_validation, validation, meta, progress)
-    elif conf.early_stopping is not None:
-        raise InputError(f"{where}: early_stopping is LightGBM's; {type(estimator).__name__} has none")
-    try:
-        fit_estimator(estimator, X, train, **extra)
-    except Exception as error:
-        if not isinstance(error, ValueError | TypeError) and type(error).__name__ != "LightGBMError":
-            raise
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
-    progress.close()
-    return estimator
+def store_fitted(folder: Path, fitted: Fitted, shared: dict[str, Any]) -> dict[str, Any]:
+    """Write a fitted model into a folder; return what its model.json says."""
+    return store(folder, fitted.estimator, {**shared, **fitted.meta})
 
 
-def lightgbm_extra(
-    conf: ModelConf,
-    estimator: Any,
-    features: list[Feature],
-    X: np.ndarray[Any, Any],
-    validation: Rows,
-    meta: dict[str, Any],
-    progress: Progress,
-) -> dict[str, Any]:
-    """Return what LightGBM's `fit` is told besides: names, categories, the validation loss and when to stop."""
-    import lightgbm
-
-    def show(state: Any) -> None:
-        loss = f", validation loss {state.evaluation_result_list[0][2]:.4f}" if state.evaluation_result_list else ""
-        progress.update(state.iteration + 1, loss)
-
-    def loss(actual: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> tuple[str, float, bool]:
-        return "loss", mean_loss(meta["task"], actual, predicted, validation.weight), False
-
-    extra: dict[str, Any] = {"callbacks": [show]}
-    if meta["dense"] is None:
-        extra["feature_name"] = [feature["name"] for feature in features]
-        extra["categorical_feature"] = [feature["name"] for feature in features if feature["op"] == "category"]
-    if conf.early_stopping is not None:
-        estimator.set_params(metric="None")  # LightGBM's own loss is summed by threads, in an order that varies
-        extra["callbacks"].append(lightgbm.early_stopping(conf.early_stopping, verbose=False))
-        extra |= {"eval_X": X, "eval_y": validation.y, "eval_metric": loss}
-    return extra
+def size(estimator: Any) -> dict[str, int]:
+    """Return the number of trees where they are not the declared ones: boosting stops early."""
+    if hasattr(estimator, "booster_"):
+        return {"trees": estimator.booster_.best_iteration or estimator.booster_.current_iteration()}
+    best = getattr(estimator, "best_iteration", None) if getattr(estimator, "early_stopping_rounds", None) else None
+    return {"trees": best + 1} if best is not None else {}
 
 
-def fit_estimator(estimator: Any, X: np.ndarray[Any, Any], rows: Rows, **extra: Any) -> Any:
-    """Return the estimator fitted, its linear algebra on one thread: sums in parallel depend on the number of cores."""
-    from threadpoolctl import threadpool_limits
+def decide(
+    conf: ModelConf, where: str, seed: int, model: Model, train: Rows, validation: Rows, plots: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (what model.json gets, what the summary says): calibration and threshold, or the interval."""
+    scores = model.score_matrix(validation.X)
+    loss = validation_loss(conf, model.task, validation.y, scores, validation.weight)
+    summary: dict[str, Any] = {"validation_loss": round(loss, 6)}
+    if model.task == "regression":
+        found = None if conf.interval is None else decide_interval(conf, model, train, validation, scores)
+        if conf.interval is not None:
+            summary["interval"] = {"level": conf.interval.level, "quantile": found and round(found["quantile"], 6)}
+        return {"interval": found}, summary
+    calibration, summary["calibration"] = choose_calibration(
+        conf.calibration, model.task, validation, scores, seed, where
+    )
+    decided: dict[str, Any] = {"calibration": calibration}
+    if model.task == "binary":
+        found_cuts = cuts(validation.y, apply(calibration, scores)[:, 0], validation.weight)
+        decided["threshold"] = choose_threshold(conf.threshold, found_cuts, where)
+        summary["threshold"] = round(decided["threshold"], 6)
+        summary["threshold_sensitivity"] = sensitivity(conf.threshold, found_cuts, decided["threshold"], where)
+        write_threshold(plots / "threshold.csv", conf, found_cuts, where)
+    return decided, summary
 
-    if rows.weight is not None and accepts(estimator.fit, "sample_weight"):
-        extra["sample_weight"] = rows.weight
-    with threadpool_limits(1, "blas"):
-        return estimator.fit(X, rows.y, **extra)
+
+def decide_interval(conf: ModelConf, model: Model, train: Rows, validation: Rows, scores: Any) -> dict[str, Any] | None:
+    """Return the interval; None, and a line that says so, where validation rows are too few."""
+    assert conf.interval is not None
+    rows = some(train)
+    scale = usual_error(rows.y, model.score_matrix(rows.X, together=True)[:, 0]) if conf.interval.scaled else ([], [])
+    found = fit_interval(conf.interval, validation.y, scores[:, 0], validation.weight, scale)
+    if found is None:
+        too_few = f"{len(validation.y)} validation rows are too few for a level of {conf.interval.level}"
+        print(f"train: no prediction interval: {too_few}", file=sys.stderr)
+    return found
+
+
+def write_threshold(path: Path, conf: ModelConf, found: Any, where: str) -> None:
+    """Write what other thresholds would give, at most PLOT_POINTS of them."""
+    import numpy as np
+
+    by_name = {"threshold": found.threshold, **columns(conf.threshold, found, where)}
+    points = thin(np.column_stack(list(by_name.values())), PLOT_POINTS)
+    write_table(path, Table(list(by_name), points.tolist()))
+
+
+def write_importance(
+    path: Path, conf: ModelConf, model: Model, features: list[Feature], validation: Rows, seed: int
+) -> None:
+    """Write how much the validation loss grows when a column is dealt out anew."""
+
+    def loss_of(rows: Rows, X: np.ndarray[Any, Any]) -> float:
+        return validation_loss(conf, model.task, rows.y, model.score_matrix(X, together=True), rows.weight)
+
+    with one_order_of_sums(None):
+        found = permutation_importance(features, some(validation), loss_of, seed)
+    write_table(path, Table(["column", "loss_increase", "spread"], found))
 
 
 if __name__ == "__main__":

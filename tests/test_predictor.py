@@ -19,9 +19,12 @@ from stages.runtime.booster import Booster
 from stages.runtime.contract import Column, Contract
 from stages.runtime.dense import expand_matrix, expand_row
 from stages.runtime.expression import Rule
-from stages.runtime.predictor import BrokenContract, Model, Predictor, answer
+from stages.runtime.model import Model
+from stages.runtime.predictor import BrokenContract, Predictor, answer
 from stages.shared.errors import InputError
-from stages.shared.models import fit_dense, skops_bytes, store
+from stages.shared.models.archive import skops_bytes
+from stages.shared.models.dense import fit_dense
+from stages.shared.models.store import store
 
 FEATURES = [{"name": "a", "op": "number", "column": "a"}, {"name": "b", "op": "number", "column": "b"},
             {"name": "c", "op": "category", "column": "c", "levels": ["x", "y"]}]  # fmt: skip
@@ -78,7 +81,7 @@ def stored(request, tmp_path_factory):
     estimator.fit(encode(X), targets(task), **extra)
     folder = tmp_path_factory.mktemp(f"{kind}-{task}")
     meta = {"task": task, "classes": ["k", "l", "m"][: N_CLASSES.get(task, 0)], "threshold": 0.5, "dense": dense}
-    assert store(folder, estimator, meta) == kind
+    assert store(folder, estimator, meta)["kind"] == kind
     return kind, task, estimator, encode(X_NEW), Model(folder)
 
 
@@ -114,7 +117,8 @@ def test_scores_are_the_librarys_own(stored):
 def test_plain_least_squares_is_stored_as_weights_too(tmp_path):
     estimator = LinearRegression().fit(np.nan_to_num(X), targets("regression"))
     assert (
-        store(tmp_path, estimator, {"task": "regression", "classes": [], "threshold": 0.5, "dense": None}) == "linear"
+        store(tmp_path, estimator, {"task": "regression", "classes": [], "threshold": 0.5, "dense": None})["kind"]
+        == "linear"
     )
     rows = np.nan_to_num(X_NEW[:100])
     np.testing.assert_allclose(
@@ -228,7 +232,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stages.shared.models import skops_bytes
+from stages.shared.models.archive import skops_bytes
 padding = [object() for _ in range(int(sys.argv[2]))]  # other addresses than in the other process
 X, y = np.arange(120.0).reshape(40, 3) % 7, np.arange(40) % 3
 estimators = [RandomForestClassifier(3, random_state=0), HistGradientBoostingClassifier(max_iter=3, random_state=0),

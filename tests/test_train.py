@@ -12,7 +12,7 @@ import pytest
 from conftest import PIPELINE, run_stage
 from sklearn.metrics import f1_score
 
-from stages.runtime.predictor import Model
+from stages.runtime.model import Model
 from stages.shared.lineage import dvc_hash
 
 

@@ -1,4 +1,4 @@
-"""What a packaged model offers: predict, predict_many, info, verify. In the wheel, `import NAME` gives these."""
+"""What a packaged model offers, and `import NAME` gives: predict, predict_many, explain, info, verify."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .model import NotExplained
 from .predictor import BrokenContract, Predictor
 
-__all__ = ["BrokenContract", "info", "predict", "predict_many", "verify"]
+__all__ = ["BrokenContract", "NotExplained", "explain", "info", "predict", "predict_many", "verify"]
 
 FOLDER = Path(__file__).parent.parent / "model"
 
@@ -47,6 +48,15 @@ def predict(record: Mapping[str, Any]) -> dict[str, Any]:
 def predict_many(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the answer to each record, equal to asking one by one."""
     return predictor().predict_many(records)
+
+
+def explain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to one record with "base" and "contributions" {column: part}, by class where there are more.
+
+    They add up to what the model says before its link: log odds before calibration, or the value (its logarithm where
+    the objective has a log link). Raises NotExplained where the model has no such parts, BrokenContract as `predict`.
+    """
+    return predictor().explain(record)
 
 
 def info() -> dict[str, Any]:

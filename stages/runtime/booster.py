@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-FLOAT64, ROW_MAJOR, NORMAL = 1, 1, 0  # C_API_DTYPE_FLOAT64, is_row_major, C_API_PREDICT_NORMAL
+FLOAT64, ROW_MAJOR = 1, 1  # C_API_DTYPE_FLOAT64, is_row_major
+NORMAL, CONTRIB = 0, 3  # C_API_PREDICT_NORMAL, C_API_PREDICT_CONTRIB
 ALL_TREES = -1
 
 
@@ -52,7 +53,18 @@ class Booster:
         self._predict(data, 1, len(row), b"num_threads=1", out)
         return list(out)
 
-    def _predict(self, data: Any, n_rows: int, n_columns: int, parameters: bytes, out: Any) -> None:
+    def contributions_row(self, row: list[float]) -> list[list[float]]:
+        """Return what each feature adds to the raw score, and the base value last, shape (n_outputs, n_features + 1).
+
+        They are Shapley values of the trees. Source: Lundberg et al. 2018, arXiv:1802.03888.
+        """
+        data = (ctypes.c_double * len(row))(*row)
+        width = len(row) + 1
+        out = (ctypes.c_double * (self.n_outputs * width))()
+        self._predict(data, 1, len(row), b"num_threads=1", out, CONTRIB)
+        return [list(out[start : start + width]) for start in range(0, len(out), width)]
+
+    def _predict(self, data: Any, n_rows: int, n_columns: int, parameters: bytes, out: Any, what: int = NORMAL) -> None:
         length = ctypes.c_int64()
         self._call(
             "LGBM_BoosterPredictForMat",
@@ -62,7 +74,7 @@ class Booster:
             ctypes.c_int32(n_rows),
             ctypes.c_int32(n_columns),
             ROW_MAJOR,
-            NORMAL,
+            what,
             0,
             ALL_TREES,
             parameters,

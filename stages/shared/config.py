@@ -121,6 +121,9 @@ def _build_union(kinds: tuple[Any, ...], value: Any, where: str, faults: list[st
     """Return `value` as the first of `kinds` that takes it; the first one's faults when none does."""
     if value is None and type(None) in kinds:
         return None
+    meant = [kind for kind in kinds if dataclasses.is_dataclass(kind)] if isinstance(value, dict) else []
+    if len(meant) == 1:  # a mapping can only be that one, and its own faults say most
+        return build(meant[0], value, where, faults)
     attempts = []
     for kind in (kind for kind in kinds if kind is not type(None)):
         own: list[str] = []

@@ -1,0 +1,127 @@
+"""Fits one declared model on given rows: what train, tuning and cross-validation share."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stages.runtime.dense import Dense, expand_matrix
+from stages.runtime.plan import Feature
+from stages.shared.errors import InputError
+from stages.shared.models import stopping
+from stages.shared.models.constraints import monotone_arguments, row_weights
+from stages.shared.models.declared import ModelConf
+from stages.shared.models.dense import fit_dense
+from stages.shared.models.make import accepts, make_estimator
+from stages.shared.models.objective import objective_arguments
+from stages.shared.models.store import kind_of
+from stages.shared.rows import Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Their sums over threads depend on the number of threads: fitted on one.
+ONE_THREAD = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted."""
+
+    kind: str  # binary, multiclass, regression
+    classes: list[str]  # none for a number
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An estimator and what its inputs go through."""
+
+    estimator: Any
+    dense: Dense | None
+    centre: list[float] | None  # linear: the mean of each of its columns over the training rows
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Return what model.json says of it."""
+        return {"dense": self.dense} | ({"centre": self.centre} if self.centre is not None else {})
+
+    def score(self, task: Task, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the library's scores, shape (n_rows, n_outputs): what `Model` gives, up to the last bits."""
+        import numpy as np
+
+        X = X if self.dense is None else expand_matrix(self.dense, X)
+        if task.kind == "regression":
+            return np.asarray(self.estimator.predict(X), dtype=float).reshape(-1, 1)
+        scores = np.asarray(self.estimator.predict_proba(X), dtype=float)
+        return scores[:, 1:] if task.kind == "binary" else scores
+
+
+def fit_declared(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
+) -> Fitted:
+    """Return the declared model fitted on `train`; `validation` stops it early where that is declared.
+
+    Raises InputError, naming the file `where`, for what the estimator refuses.
+    """
+    estimator = make_declared(conf, where, seed, task, features)
+    weighted = {
+        side: dataclasses.replace(rows, weight=row_weights(rows, conf.class_weight, task.classes, where))
+        for side, rows in (("train", train), ("validation", validation))
+    }
+    check_weights(conf, estimator, where)
+    check_empty(estimator, features, train, where)
+    dense = fit_dense(features, train.X) if conf.inputs == "dense" else None
+    weighted = {
+        side: rows if dense is None else dataclasses.replace(rows, X=expand_matrix(dense, rows.X))
+        for side, rows in weighted.items()
+    }
+    n_rows, n_columns = weighted["train"].X.shape
+    print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_columns} columns", file=sys.stderr)
+    try:
+        with one_order_of_sums(estimator):
+            stopping.fit(conf, where, estimator, task.kind, features, weighted["train"], weighted["validation"])
+    except Exception as error:
+        if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in (
+            "LightGBMError",
+            "XGBoostError",
+        ):
+            raise
+        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
+    centre = weighted["train"].X.mean(axis=0).tolist() if kind_of(estimator) == "linear" else None
+    return Fitted(estimator, dense, centre)
+
+
+def make_declared(conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature]) -> Any:
+    """Return the estimator, not fitted, with its objective and its monotone constraints."""
+    arguments = conf.estimator | (conf.regressor if task.kind == "regression" else conf.classifier)
+    if task.kind == "regression":
+        arguments = arguments | objective_arguments(conf, str(arguments.get("_target_")), where)
+    estimator = make_estimator(arguments, seed, where, task.kind)
+    return estimator.set_params(**monotone_arguments(conf, estimator, features, task.kind, where))
+
+
+def check_weights(conf: ModelConf, estimator: Any, where: str) -> None:
+    """Raise InputError where class weights are declared for an estimator whose `fit` takes none."""
+    if conf.class_weight is not None and not accepts(estimator.fit, "sample_weight"):
+        raise InputError(f"{where}: class_weight: {type(estimator).__name__} takes no weights")
+
+
+def check_empty(estimator: Any, features: list[Feature], train: Rows, where: str) -> None:
+    """Raise InputError for features without a value in HistGradientBoosting, which scikit-learn 1.9 fails on."""
+    if not type(estimator).__name__.startswith("HistGradientBoosting"):
+        return
+    import numpy as np
+
+    empty = [feature["name"] for feature, values in zip(features, train.X.T, strict=True) if np.isnan(values).all()]
+    if empty:
+        what = f"{where}: {type(estimator).__name__} takes no feature without a value in the training rows: "
+        raise InputError(f"{what}{', '.join(empty)}; drop_constant: true in conf/features/ leaves them out")
+
+
+def one_order_of_sums(estimator: Any) -> Any:
+    """Return the context in which sums do not depend on the number of cores: linear algebra on one thread."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, None if type(estimator).__name__ in ONE_THREAD else "blas")
