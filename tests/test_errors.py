@@ -332,9 +332,7 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "library that is not installed": (
         "train",
         replace(MODEL, "lightgbm.LGBMClassifier", "xgboost.XGBClassifier"),
-        [
-            "xgboost.XGBClassifier cannot be made: No module named 'xgboost'; pip install --require-hashes -r requirements-xg"
-        ],
+        ["xgboost.XGBClassifier cannot be made: No module named 'xgboost'; pip install "],
     ),
     "value that YAML reads as another": ("prepare", toy('values: ["no", "yes"]', "values: [no, yes]"), ["quote it"]),
     "two-character delimiter": (
@@ -394,7 +392,7 @@ def test_a_fault_is_one_clear_message_and_loses_nothing(case: str, small: Path, 
         (
             "train",
             "model=forrest",
-            "model should be one of boosting, boosting_sklearn, forest, linear, neural, xgboost, got 'forrest'; did you",
+            "model should be one of boosting, boosting_sklearn, forest, linear, neural, xgboost, got 'forrest'",
         ),
         ("train", "modle=forest", "say which file of conf/model/ to use: model=NAME"),
         ("train", "model=forest seed=seven", "seed should be a whole number from 0 to 2^32 - 1, got 'seven'"),

@@ -52,6 +52,8 @@ class Fitted:
         import numpy as np
 
         X = X if self.dense is None else expand_matrix(self.dense, X)
+        if hasattr(self.estimator, "booster_"):  # its own wrapper warns of names that no array has
+            return np.asarray(self.estimator.booster_.predict(X)).reshape(len(X), -1)
         if task.kind == "regression":
             return np.asarray(self.estimator.predict(X), dtype=float).reshape(-1, 1)
         scores = np.asarray(self.estimator.predict_proba(X), dtype=float)
