@@ -22,12 +22,10 @@ def make_estimator(arguments: dict[str, Any], seed: int, where: str, task: str) 
     try:
         estimator = instantiate(arguments)
     except (HydraException, ImportError, OSError) as error:
-        hint = (
-            "; pip install --require-hashes -r requirements-xgboost.txt"
-            if "No module named 'xgboost'" in str(error)
-            else ""
-        )
-        raise InputError(f"{where}: {target} cannot be made: {_first_cause(error)}{hint}") from None
+        cause = _first_cause(error)
+        is_optional = cause == "No module named 'xgboost'"
+        hint = "; pip install --require-hashes -r requirements-xgboost.txt" if is_optional else ""
+        raise InputError(f"{where}: {target} cannot be made: {cause}{hint}") from None
     if not hasattr(estimator, "fit"):
         raise InputError(f"{where}: {target} is not an estimator: it has no fit")
     check_kind(estimator, task, where)
