@@ -177,7 +177,7 @@ def difference(name: str, values: Array, confidence: float) -> dict[str, Any]:
     """Return the interval of a paired difference and whether it says better, worse or nothing."""
     row = interval(values, confidence)
     is_higher, is_lower = row["low"] > 0, row["high"] < 0
-    if not (is_higher or is_lower) or row["low"] == row["high"]:  # all resamples alike: too few rows to tell
+    if not (is_higher or is_lower):
         return {**row, "verdict": "cannot tell"}
     return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[name] else "worse"}
 

@@ -13,8 +13,6 @@ import pytest
 from conftest import PIPELINE, run_stage
 from sklearn.metrics import roc_auc_score
 
-from stages.evaluate import difference
-
 
 def predictions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     found = duckdb.execute(
@@ -78,9 +76,3 @@ def test_one_class_in_the_test_rows_is_refused(small: Path, tmp_path: Path) -> N
     done = run_stage(folder, "evaluate", *PIPELINE["evaluate"], check=False)
     assert done.returncode == 1
     assert "evaluate: conf/data/toy.yaml: bought is 'no' in all" in done.stderr
-
-
-def test_resamples_that_are_all_alike_tell_nothing() -> None:
-    """Six test rows of which each resample gives the same: an interval of no width is no evidence."""
-    assert difference("roc_auc", np.full(101, -0.5), 0.95)["verdict"] == "cannot tell"
-    assert difference("roc_auc", np.linspace(-0.6, -0.4, 101), 0.95)["verdict"] == "worse"
