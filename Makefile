@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test test-slow test-all lint format lock benchmark
+.PHONY: repro test test-slow test-xgboost test-all lint format lock benchmark
 
 repro: .venv/installed          # the pipeline, from the raw table to the wheel
 	dvc repro
@@ -13,7 +13,11 @@ test: .venv/installed           # the fast tests
 test-slow: .venv/installed      # the tests that run real pipelines in copies of the repository
 	pytest -n 2 -m slow
 
-test-all: test test-slow
+test-xgboost: .venv/installed   # the tests of model=xgboost, which installs its 183 MB
+	.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-xgboost.txt
+	pytest -n 2 -k xgboost
+
+test-all: test test-slow test-xgboost
 
 lint: .venv/installed           # what CI refuses
 	ruff check .
