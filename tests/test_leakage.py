@@ -394,7 +394,7 @@ def test_a_number_of_few_rows_a_value_cannot_hide_the_answer(n_rows: int, n_valu
     values = [draw.randrange(n_values) for _ in range(n_rows)]
     connection = duckdb.connect()
     connection.execute("CREATE TABLE t AS SELECT unnest(range(?)) AS _row, unnest(?) AS x", [n_rows, values])
-    rows = f"(SELECT *, random() AS noise, if(x >= {n_values // 2}, 'yes', 'no') AS y FROM t)"
+    rows = f"(SELECT *, (hash(_row) % 1000003)::DOUBLE AS noise, if(x >= {n_values // 2}, 'yes', 'no') AS y FROM t)"
     connection.execute(f"CREATE TABLE rows AS SELECT * FROM {rows}")
     shares = explained_alone(connection, "rows", "y", False, {"x": "integer", "noise": "number"})
     assert shares["x"] > 0.9

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stages.runtime.contract import Column
 from stages.runtime.contract_sql import literal
@@ -23,9 +23,6 @@ from stages.shared.table.source import Source, column_names, records, source_fil
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 def open_table(
