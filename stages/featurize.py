@@ -4,21 +4,23 @@ data/prepare -> data/featurize/plan.json, features.parquet; reports/featurize/su
 By hand: python -m stages.featurize features=standard
 
 Nothing but training rows is looked at while fitting; the plan is plain data that a packaged model evaluates by itself.
+A training row gets what the plan would give it had its fold not been seen, where the target is looked at.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from stages.runtime.contract import Column, Contract
+from stages.runtime.contract import Contract
 from stages.runtime.contract_sql import identifier
-from stages.runtime.forms import NUMBERS
-from stages.runtime.plan import Feature, select_sql
+from stages.runtime.plan import Feature, table_sql
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
+from stages.shared.features.crossfit import fold_sql
+from stages.shared.features.fitting import check, fit
+from stages.shared.features.pruning import constant, duplicates
+from stages.shared.features.schema import FeaturesConf
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.progress import Progress
 from stages.shared.tables import connect, copy_to_parquet, parquet
@@ -29,133 +31,73 @@ if TYPE_CHECKING:
 SOURCE, DATA, REPORTS = Path("data/prepare"), Path("data/featurize"), Path("reports/featurize")
 
 
-@dataclass(frozen=True)
-class Categories:
-    """Which levels of a category get a code of their own."""
-
-    min_rows: int = field(metadata={"min": 1})
-    max_levels: int = field(metadata={"min": 1})
-
-
-@dataclass(frozen=True)
-class Dates:
-    """What a date or timestamp becomes."""
-
-    parts: list[Literal["hour", "weekday", "day", "month"]]
-    since_time: bool
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a text becomes."""
-
-    measures: list[Literal["length", "words"]]
-
-
-@dataclass(frozen=True)
-class FeaturesConf:
-    """The schema of conf/features/NAME.yaml."""
-
-    categories: Categories
-    dates: Dates
-    text: Text
-    drop_constant: bool
-
-
 def main() -> None:
     """Fit on the training rows, transform all, write."""
-    conf, _, _ = compose("features", FeaturesConf)
+    conf, choice, _ = compose("features", FeaturesConf)
     contract = Contract.from_json(read_json(SOURCE / "contract.json"))
+    wanted = check(conf, contract, f"conf/features/{choice}.yaml")
     connection = connect()
     connection.execute(f"CREATE VIEW kept AS SELECT * FROM {parquet(SOURCE / 'kept.parquet')}")
     connection.execute("CREATE VIEW train AS SELECT * FROM kept WHERE _split = 'train'")
-    progress = Progress("featurize", "steps", 2)
-    candidates = fit(connection, contract, conf)
-    dropped = constant(connection, candidates) if conf.drop_constant else []
-    features = [feature for feature in candidates if feature["name"] not in dropped]
-    if not features:
-        raise InputError(
-            "no feature is left: none declared, or all have one value in the training rows "
-            f"(levels with fewer than {conf.categories.min_rows} rows share one, categories.min_rows)",
-            dropped,
-        )
+    progress = Progress("featurize", "steps", 3)
+    candidates = fit(connection, contract, conf, wanted)
+    if not candidates:
+        raise InputError("no feature is left: no input column becomes one (conf/features, roles in conf/data)")
     with replacing(DATA, REPORTS) as (data, reports):
-        query = f"SELECT {carried(contract)}, {select_sql(features)} FROM kept ORDER BY _row"
-        progress.update(1, f": {len(features)} features fitted")
-        n_rows = copy_to_parquet(connection, query, data / "features.parquet")
+        progress.update(1, f": {len(candidates)} features fitted")
+        n_rows = transform(connection, contract, candidates, data / "candidates.parquet")
+        progress.update(2, f": {n_rows} rows transformed")
+        summary = prune(connection, conf, candidates, data / "candidates.parquet", data / "features.parquet")
         progress.close()
-        write_json(data / "plan.json", features)
-        summary = {"features": len(features), "dropped_constant": dropped}
-        write_json(reports / "summary.json", summary)
+        dropped = {*summary["dropped_constant"], *summary["dropped_duplicate"]}
+        features = [feature for feature in candidates if feature["name"] not in dropped]
+        write_json(data / "plan.json", [{k: v for k, v in feature.items() if k != "folds"} for feature in features])
+        write_json(reports / "summary.json", {"features": len(features), **summary})
     print(
-        f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, {len(dropped)} constant dropped"
+        f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, "
+        f"{len(summary['dropped_constant'])} constant dropped"
     )
+
+
+def transform(connection: duckdb.DuckDBPyConnection, contract: Contract, features: list[Feature], path: Path) -> int:
+    """Write the features of all rows, training rows with those of their fold; return the number of rows."""
+    fold = f", {fold_sql(contract)} AS _fold" if any("folds" in feature for feature in features) else ""
+    connection.execute(f"CREATE VIEW folded AS SELECT *{fold} FROM kept")
+    return copy_to_parquet(connection, table_sql(features, "folded", carried(contract)), path)
 
 
 def carried(contract: Contract) -> str:
     """Return the SELECT list of what travels beside the features: row, side, target, and group and weight if any."""
     names = [("_target", contract.target)]
     names += [(f"_{role}", name) for role in ("group", "weight") for name in contract.with_role(role)]
-    return ", ".join(["_row", "_split", *(f"{identifier(name)} AS {alias}" for alias, name in names)])
+    return ", ".join(["t._row", "t._split", *(f"t.{identifier(name)} AS {alias}" for alias, name in names)])
 
 
-def fit(connection: duckdb.DuckDBPyConnection, contract: Contract, conf: FeaturesConf) -> list[Feature]:
-    """Return the features of all input columns, in the contract's order, with names that are safe and unique."""
-    origin = next(iter(contract.with_role("time")), None) if conf.dates.since_time else None
-    features: list[Feature] = []
-    for name in contract.inputs:
-        features += column_features(connection, name, contract.columns[name], origin, conf)
-    taken: set[str] = set()
-    for feature in features:
-        feature["name"] = _safe_name(feature["name"], taken)
-    return features
+def prune(
+    connection: duckdb.DuckDBPyConnection, conf: FeaturesConf, features: list[Feature], path: Path, goal: Path
+) -> dict[str, Any]:
+    """Make `goal` of the file `path` without the features that say nothing; return which.
 
-
-def column_features(
-    connection: duckdb.DuckDBPyConnection, name: str, column: Column, origin: str | None, conf: FeaturesConf
-) -> list[Feature]:
-    """Return the features of one column."""
-    if column.type in NUMBERS or column.type == "boolean":
-        return [{"name": name, "op": "number", "column": name}]
-    if column.type == "category":
-        return [{"name": name, "op": "category", "column": name, "levels": levels(connection, name, conf.categories)}]
-    if column.type == "text":
-        return [{"name": f"{name}.{measure}", "op": measure, "column": name} for measure in conf.text.measures]
-    parts = [part for part in conf.dates.parts if part != "hour" or column.type == "timestamp"]
-    features: list[dict[str, Any]] = [
-        {"name": f"{name}.{part}", "op": "part", "column": name, "part": part} for part in parts
-    ]
-    if origin and origin != name:
-        features.append({"name": f"{name}.hours_since", "op": "hours_since", "column": name, "origin": origin})
-    return features
-
-
-def levels(connection: duckdb.DuckDBPyConnection, name: str, conf: Categories) -> list[str]:
-    """Return the levels with a code of their own, most frequent first, ties by text."""
-    query = f"""SELECT {identifier(name)} FROM train WHERE {identifier(name)} IS NOT NULL GROUP BY 1
-        HAVING count(*) >= {conf.min_rows} ORDER BY count(*) DESC, 1 LIMIT {conf.max_levels}"""
-    return [row[0] for row in connection.execute(query).fetchall()]
-
-
-def constant(connection: duckdb.DuckDBPyConnection, features: list[Feature]) -> list[str]:
-    """Return the names of features that have one value, or none at all, in the training rows."""
-    if not features:
-        return []
+    Raises InputError where none is left.
+    """
     names = [feature["name"] for feature in features]
-    tests = ", ".join(f"count(DISTINCT {identifier(n)}) + (count(*) > count({identifier(n)}))::INT <= 1" for n in names)
-    [found] = connection.execute(f"SELECT {tests} FROM (SELECT {select_sql(features)} FROM train)").fetchall()
-    return [name for name, is_constant in zip(names, found, strict=True) if is_constant]
-
-
-def _safe_name(name: str, taken: set[str]) -> str:
-    """Return `name` with what boosters refuse in a feature name replaced, made unique without regard to case."""
-    safe = base = re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII).lstrip("_") or "feature"
-    number = 1
-    while safe.lower() in taken:
-        number += 1
-        safe = f"{base}_{number}"
-    taken.add(safe.lower())
-    return safe
+    same = constant(connection, path, names) if conf.drop_constant else []
+    if len(same) == len(names):
+        raise InputError(
+            "no feature is left: all have one value in the training rows "
+            f"(levels with fewer than {conf.categories.min_rows} rows share one, categories.min_rows)",
+            same,
+        )
+    rest = [name for name in names if name not in set(same)]
+    doubled = duplicates(connection, path, rest) if conf.drop_duplicate else {}
+    if same or doubled:
+        left_out = ", ".join(map(identifier, [*same, *doubled]))
+        query = f"SELECT * EXCLUDE ({left_out}) FROM {parquet(path)} ORDER BY _row"
+        copy_to_parquet(connection, query, goal)
+        path.unlink()
+    else:
+        path.replace(goal)
+    return {"dropped_constant": same, "dropped_duplicate": doubled}
 
 
 if __name__ == "__main__":
