@@ -19,7 +19,7 @@ from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.features.crossfit import fold_sql
 from stages.shared.features.fitting import check, fit
-from stages.shared.features.pruning import constant, duplicates
+from stages.shared.features.pruning import find_useless
 from stages.shared.features.schema import FeaturesConf
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.progress import Progress
@@ -41,29 +41,22 @@ def main() -> None:
     connection.execute("CREATE VIEW train AS SELECT * FROM kept WHERE _split = 'train'")
     progress = Progress("featurize", "steps", 3)
     candidates = fit(connection, contract, conf, wanted)
-    if not candidates:
-        raise InputError("no feature is left: no input column becomes one (conf/features, roles in conf/data)")
+    progress.update(1, f": {len(candidates)} features fitted")
+    fold = f", {fold_sql(contract)} AS _fold" if any("folds" in feature for feature in candidates) else ""
+    connection.execute(f"CREATE VIEW folded AS SELECT *{fold} FROM kept")
+    features, dropped = prune(connection, conf, candidates)
+    progress.update(2, f": {len(features)} features chosen")
     with replacing(DATA, REPORTS) as (data, reports):
-        progress.update(1, f": {len(candidates)} features fitted")
-        n_rows = transform(connection, contract, candidates, data / "candidates.parquet")
-        progress.update(2, f": {n_rows} rows transformed")
-        summary = prune(connection, conf, candidates, data / "candidates.parquet", data / "features.parquet")
+        query = f"{table_sql(features, 'folded', carried(contract))} ORDER BY t._row"
+        n_rows = copy_to_parquet(connection, query, data / "features.parquet")
         progress.close()
-        dropped = {*summary["dropped_constant"], *summary["dropped_duplicate"]}
-        features = [feature for feature in candidates if feature["name"] not in dropped]
-        write_json(data / "plan.json", [{k: v for k, v in feature.items() if k != "folds"} for feature in features])
-        write_json(reports / "summary.json", {"features": len(features), **summary})
+        plan = [{key: item for key, item in feature.items() if key != "folds"} for feature in features]
+        write_json(data / "plan.json", plan)
+        write_json(reports / "summary.json", {"features": len(features), **dropped})
     print(
         f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, "
-        f"{len(summary['dropped_constant'])} constant dropped"
+        f"{len(dropped['dropped_constant'])} constant dropped"
     )
-
-
-def transform(connection: duckdb.DuckDBPyConnection, contract: Contract, features: list[Feature], path: Path) -> int:
-    """Write the features of all rows, training rows with those of their fold; return the number of rows."""
-    fold = f", {fold_sql(contract)} AS _fold" if any("folds" in feature for feature in features) else ""
-    connection.execute(f"CREATE VIEW folded AS SELECT *{fold} FROM kept")
-    return copy_to_parquet(connection, table_sql(features, "folded", carried(contract)), path)
 
 
 def carried(contract: Contract) -> str:
@@ -74,30 +67,23 @@ def carried(contract: Contract) -> str:
 
 
 def prune(
-    connection: duckdb.DuckDBPyConnection, conf: FeaturesConf, features: list[Feature], path: Path, goal: Path
-) -> dict[str, Any]:
-    """Make `goal` of the file `path` without the features that say nothing; return which.
-
-    Raises InputError where none is left.
-    """
-    names = [feature["name"] for feature in features]
-    same = constant(connection, path, names) if conf.drop_constant else []
-    if len(same) == len(names):
+    connection: duckdb.DuckDBPyConnection, conf: FeaturesConf, candidates: list[Feature]
+) -> tuple[list[Feature], dict[str, Any]]:
+    """Return the features that say something, and which do not. Raises InputError where none is left."""
+    if not candidates:
+        raise InputError("no feature is left: no input column becomes one (conf/features, roles in conf/data)")
+    connection.execute("CREATE VIEW folded_train AS SELECT * FROM folded WHERE _split = 'train'")
+    useless = find_useless(connection, candidates, "folded_train")
+    if conf.drop_constant and len(useless.constant) == len(candidates):
         raise InputError(
             "no feature is left: all have one value in the training rows "
             f"(levels with fewer than {conf.categories.min_rows} rows share one, categories.min_rows)",
-            same,
+            useless.constant,
         )
-    rest = [name for name in names if name not in set(same)]
-    doubled = duplicates(connection, path, rest) if conf.drop_duplicate else {}
-    if same or doubled:
-        left_out = ", ".join(map(identifier, [*same, *doubled]))
-        query = f"SELECT * EXCLUDE ({left_out}) FROM {parquet(path)} ORDER BY _row"
-        copy_to_parquet(connection, query, goal)
-        path.unlink()
-    else:
-        path.replace(goal)
-    return {"dropped_constant": same, "dropped_duplicate": doubled}
+    constant = useless.constant if conf.drop_constant else []
+    duplicate = useless.duplicate if conf.drop_duplicate else {}
+    features = [feature for feature in candidates if feature["name"] not in {*constant, *duplicate}]
+    return features, {"dropped_constant": constant, "dropped_duplicate": duplicate}
 
 
 if __name__ == "__main__":

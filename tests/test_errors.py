@@ -297,7 +297,7 @@ CASES: dict[str, tuple[str, Break, list[str]]] = {
     "unknown date part": (
         "featurize",
         replace("conf/features/standard.yaml", "weekday", "weekdy"),
-        ["dates.parts[1]: should be one of hour, weekday, day, month, got 'weekdy'; did you mean 'weekday'?"],
+        ["dates.parts[1]: should be one of hour, weekday, day, month, year, got 'weekdy'; did you mean 'weekday'?"],
     ),
     "model typo": (
         "train",

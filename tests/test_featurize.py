@@ -409,6 +409,10 @@ def test_1500_columns_of_300_rows(workspace: Path) -> None:
 
 
 def _cells(rng: random.Random, columns: dict[str, str]) -> list[str]:
-    made = {"number": lambda: f"{rng.random():.4f}", "category": lambda: f"k{rng.randrange(5)}",
-            "text": lambda: rng.choice(["good", "bad", "fine"]), "date": lambda: f"2023-0{rng.randint(1, 9)}-11"}  # fmt: skip
+    made = {
+        "number": lambda: f"{rng.random():.4f}",
+        "category": lambda: f"k{rng.randrange(5)}",
+        "text": lambda: rng.choice(["good", "bad", "fine"]),
+        "date": lambda: f"2023-0{rng.randint(1, 9)}-11",
+    }
     return [made[kind]() for kind in columns.values()]

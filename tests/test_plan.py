@@ -110,7 +110,7 @@ def table_features(features: list[dict[str, Any]], rows: list[dict[str, Any]]) -
     connection.executemany(f"INSERT INTO kept VALUES ({', '.join('?' * (1 + len(SQL_TYPES)))})",
                            [[number, *(row.get(name) for name in SQL_TYPES)] for number,
                            row in enumerate(rows)])  # fmt: skip
-    fetched = connection.execute(table_sql(features, "kept")).fetchall()
+    fetched = connection.execute(f"{table_sql(features, 'kept')} ORDER BY t._row").fetchall()
     return [[math.nan if value is None else value for value in row[1:]] for row in fetched]
 
 
@@ -224,7 +224,7 @@ def test_folds_choose_the_values_of_training_rows():
     )
     connection.execute("INSERT INTO folded SELECT range + 3, range, 'other', 'x' FROM range(3)")
     connection.execute("INSERT INTO folded VALUES (6, 1, NULL, NULL)")
-    found = connection.execute(table_sql(FOLDED, "folded")).fetchall()
+    found = connection.execute(f"{table_sql(FOLDED, 'folded')} ORDER BY t._row").fetchall()
     seen = [(0, 1.0, 1.0, 1.0, 1.0), (1, 10.0, 10.0, 10.0, 10.0), (2, 20.0, 20.0, 20.0, 20.0)]
     unseen = [(3, 2.0, 2.0, 0.0, 0.0), (4, 0.5, 0.5, 0.0, 0.0), (5, 1.0, 1.0, 0.0, 0.0)]
     assert found == [*seen, *unseen, (6, None, None, None, None)]

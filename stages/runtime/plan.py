@@ -27,14 +27,14 @@ def compile_row(features: list[Feature]) -> Callable[[Mapping[str, Any]], list[f
 
 
 def table_sql(features: list[Feature], source: str, carried: str = "_row") -> str:
-    """Return the query that gives the same features of `source`, a table or view, in the order of its column `_row`.
+    """Return the query that gives the same features of `source`, a table or view with a column `_row`.
 
-    First come the columns `carried`, then a DOUBLE column a feature. While a plan is fitted, a feature may have
-    `folds`, the values that it would have had one fold of the training rows not been seen: they are taken where the
-    column `_fold` is 1, 2, ..., and the feature's own where it is 0.
+    First come the columns `carried`, then a DOUBLE column a feature; rows are in no order. While a plan is
+    fitted, a feature may have `folds`, the values that it would have had one fold of the training rows not been seen:
+    they are taken where the column `_fold` is 1, 2, ..., and the feature's own where it is 0.
     """
     joins = Joins(source)
     values = [
         f"({SQL[feature['op']](feature, joins)})::DOUBLE AS {identifier(feature['name'])}" for feature in features
     ]
-    return f"SELECT {', '.join([carried, *values])} FROM {source} AS t {joins.clauses()} ORDER BY t._row"
+    return f"SELECT {', '.join([carried, *values])} FROM {source} AS t {joins.clauses()}"

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages.runtime.contract_sql import identifier
-from stages.shared.tables import parquet
+from stages.runtime.operation import Feature
+from stages.runtime.plan import table_sql
 
 if TYPE_CHECKING:
     import duckdb
 
-
-def constant(connection: duckdb.DuckDBPyConnection, path: Path, names: list[str]) -> list[str]:
-    """Return the features that have one value, or none at all, in the training rows of a Parquet file."""
-    tests = ", ".join(
-        f"min({c}) IS NOT DISTINCT FROM max({c}) AND count({c}) IN (0, count(*))" for c in map(identifier, names)
-    )
-    [found] = connection.execute(f"SELECT {tests} FROM {parquet(path)} WHERE _split = 'train'").fetchall()
-    return [name for name, is_constant in zip(names, found, strict=True) if is_constant]
+# Of a feature in the training rows: whether it has one value, or none at all; a digest of its values by row.
+FACTS = "min({0}) IS NOT DISTINCT FROM max({0}) AND count({0}) IN (0, count(*)), bit_xor(hash(xor(hash({0}), r)))"
 
 
-def duplicates(connection: duckdb.DuckDBPyConnection, path: Path, names: list[str]) -> dict[str, str]:
-    """Return {feature: the earlier one that it equals in every training row}.
+@dataclass(frozen=True)
+class Useless:
+    """The names of features that say nothing."""
 
-    The engine's own hash only says which ones to compare; what it finds equal is then held against each other.
-    """
-    if not names:
-        return {}
-    source = f"FROM {parquet(path)} WHERE _split = 'train'"
-    sums = ", ".join(f"bit_xor(hash({identifier(name)}, _row))" for name in names)
-    [digests] = connection.execute(f"SELECT {sums} {source}").fetchall()
+    constant: list[str]
+    duplicate: dict[str, str]  # and which earlier feature each equals in every training row
+
+
+def find_useless(connection: duckdb.DuckDBPyConnection, features: list[Feature], source: str) -> Useless:
+    """Return the features that say nothing of the rows of `source`, a view of the training rows."""
+    names = [feature["name"] for feature in features]
+    facts = ", ".join(FACTS.format(identifier(name)) for name in names)
+    made = table_sql(features, source, "t._row::UBIGINT AS r")
+    [found] = connection.execute(f"SELECT {facts} FROM ({made})").fetchall()
+    constant = [name for name, is_constant in zip(names, found[::2], strict=True) if is_constant]
     alike = defaultdict(list)
-    for name, digest in zip(names, digests, strict=True):
-        alike[digest].append(name)
-    pairs = [(first, other) for first, *others in alike.values() for other in others]
+    for feature, digest in zip(features, found[1::2], strict=True):
+        if feature["name"] not in set(constant):
+            alike[digest].append(feature)
+    return Useless(constant, _equal(connection, [group for group in alike.values() if len(group) > 1], source))
+
+
+def _equal(connection: duckdb.DuckDBPyConnection, groups: list[list[Feature]], source: str) -> dict[str, str]:
+    """Return {feature: the first of its group} where they are equal in every row: a digest alone proves nothing."""
+    pairs = [(first["name"], other["name"]) for first, *others in groups for other in others]
     if not pairs:
         return {}
+    made = table_sql([feature for group in groups for feature in group], source)
     tests = ", ".join(f"bool_and({identifier(a)} IS NOT DISTINCT FROM {identifier(b)})" for a, b in pairs)
-    [found] = connection.execute(f"SELECT {tests} {source}").fetchall()
+    [found] = connection.execute(f"SELECT {tests} FROM ({made})").fetchall()
     return {other: first for (first, other), is_equal in zip(pairs, found, strict=True) if is_equal}
