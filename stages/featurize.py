@@ -17,13 +17,13 @@ from stages.runtime.contract_sql import identifier
 from stages.runtime.plan import Feature, table_sql
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
-from stages.shared.features.crossfit import fold_sql
+from stages.shared.features.crossfit import bucket_sql, fold_sql
 from stages.shared.features.fitting import check, fit
 from stages.shared.features.pruning import find_useless
 from stages.shared.features.schema import FeaturesConf
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.progress import Progress
-from stages.shared.tables import connect, copy_to_parquet, parquet
+from stages.shared.tables import connect, copy_to_parquet, parquet, plan_quickly
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,12 +42,13 @@ def main() -> None:
     progress = Progress("featurize", "steps", 3)
     candidates = fit(connection, contract, conf, wanted)
     progress.update(1, f": {len(candidates)} features fitted")
-    fold = f", {fold_sql(contract)} AS _fold" if any("folds" in feature for feature in candidates) else ""
-    connection.execute(f"CREATE VIEW folded AS SELECT *{fold} FROM kept")
+    folds = f"{bucket_sql(contract)} AS _bucket, {fold_sql(contract)} AS _fold"
+    connection.execute(f"CREATE VIEW folded AS SELECT *, {folds} FROM kept")
     features, dropped = prune(connection, conf, candidates)
+    plan_quickly(connection, len(features))
     progress.update(2, f": {len(features)} features chosen")
     with replacing(DATA, REPORTS) as (data, reports):
-        query = f"{table_sql(features, 'folded', carried(contract))} ORDER BY t._row"
+        query = f"{table_sql(features, 'folded', carried(contract, read_json(SOURCE / 'split.json')))} ORDER BY t._row"
         n_rows = copy_to_parquet(connection, query, data / "features.parquet")
         progress.close()
         plan = [{key: item for key, item in feature.items() if key != "folds"} for feature in features]
@@ -59,11 +60,16 @@ def main() -> None:
     )
 
 
-def carried(contract: Contract) -> str:
-    """Return the SELECT list of what travels beside the features: row, side, target, and group and weight if any."""
+def carried(contract: Contract, split: dict[str, Any]) -> str:
+    """Return the SELECT list of what travels beside the features: row, side, target, group and weight if any, and what
+    cross-validation needs: the bucket and, by time, the moment in seconds since 1970."""
     names = [("_target", contract.target)]
     names += [(f"_{role}", name) for role in ("group", "weight") for name in contract.with_role(role)]
-    return ", ".join(["t._row", "t._split", *(f"t.{identifier(name)} AS {alias}" for alias, name in names)])
+    columns = ["t._row", "t._split", "t._bucket", *(f"t.{identifier(name)} AS {alias}" for alias, name in names)]
+    if split["by"] == "time":
+        [time] = contract.with_role("time")
+        columns.append(f"epoch_us(t.{identifier(time)}::TIMESTAMP) / 1e6::DOUBLE AS _time")
+    return ", ".join(columns)
 
 
 def prune(

@@ -86,7 +86,7 @@ def check_columns(found: list[str], source: Source, contract: Contract) -> None:
 
 
 def account_for(account: Account, conf: DataConf, data: Path, begin: Callable[[str], None]) -> dict[str, int]:
-    """Write kept.parquet, quarantine.parquet and contract.json; return the rows by fate.
+    """Write kept.parquet, quarantine.parquet, contract.json and split.json; return the rows by fate.
 
     `begin` is told what is done next. Raises InputError where more is broken than the contract allows.
     """
@@ -108,6 +108,7 @@ def account_for(account: Account, conf: DataConf, data: Path, begin: Callable[[s
     begin("write kept")
     n_kept = account.write_kept(data / "kept.parquet")
     write_json(data / "contract.json", contract.to_json())
+    write_json(data / "split.json", {"by": conf.split.by, "gap_days": conf.split.gap_days})
     return account.count_fates(n_kept)
 
 

@@ -159,6 +159,14 @@ def test_a_group_is_in_one_fold(workspace: Path) -> None:
     assert fold_of(0) != fold_of(1)
 
 
+def test_buckets_and_moments_travel_with_the_features(workspace: Path) -> None:
+    featurized(workspace, toy_rows())
+    keys = column(workspace, "id", "prepare/kept")
+    assert {row: fold_of(key) for row, key in keys.items()} == column(workspace, "_bucket")
+    moments = duckdb.execute(f"SELECT _row, epoch(day) FROM '{workspace}/data/prepare/kept.parquet'").fetchall()
+    assert dict(moments) == column(workspace, "_time")
+
+
 @pytest.mark.parametrize("target", ["number", "classes"])
 def test_every_kind_of_target_gets_means_and_scores(workspace: Path, target: str) -> None:
     rows = wordy_rows()
@@ -396,6 +404,7 @@ def test_odd_columns_give_a_result(workspace: Path, kind: str, choice: str) -> N
         run_stage(workspace, "train", "model=linear", "seed=1")
 
 
+@pytest.mark.slow
 def test_1500_columns_of_300_rows(workspace: Path) -> None:
     rng = random.Random(2)
     kinds = ["number", "category", "text", "date"]

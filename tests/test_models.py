@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -173,6 +174,15 @@ def test_a_column_that_cannot_be_held_is_one_line(kind: str, task: str, column: 
         fit(kind, task, monotone={column: "increasing"})
 
 
+def test_a_ratio_with_a_monotone_column_is_refused_by_name() -> None:
+    ratio = {"name": "a.ratio.b", "op": "ratio", "column": "b", "with": "a"}
+    conf = declared("lightgbm", "binary", monotone={"a": "increasing"})
+    with pytest.raises(InputError, match=r"monotone.a: a.ratio.b is made of it too, and would bend it"):
+        fit_declared(
+            conf, "c", 7, TASKS["binary"], [*FEATURES[:3], ratio], rows("binary", 50, 1), rows("binary", 50, 2)
+        )
+
+
 def test_balanced_classes_weigh_the_same_and_a_mapping_counts() -> None:
     y = np.array([0, 0, 0, 1])
     given = Rows(np.zeros((4, 1)), y, y, np.array([1.0, 1.0, 2.0, 3.0]), None)
@@ -267,6 +277,10 @@ def test_importance_deals_all_features_of_a_column_and_knows_what_is_idle() -> N
     assert found[0][1] == pytest.approx(2 * X[:, 1].var(), rel=0.2)
     assert found[1][1:] == found[2][1:] == [0.0, 0.0]
     assert found == permutation_importance(FEATURES, Rows(X, given.y, given.number, None, None), loss_of, 1)
+    pair = [*FEATURES[:3], {"name": "c.ratio.a", "op": "ratio", "column": "c", "with": "a"}]
+    by_name = {row[0]: row[1] for row in permutation_importance(pair, dataclasses.replace(given, X=X), loss_of, 1)}
+    assert by_name["a"] == 0.0
+    assert by_name["c"] > 1
 
 
 @pytest.fixture

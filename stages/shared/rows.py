@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,14 @@ class Rows:
     number: np.ndarray[Any, Any]  # (n_rows,), the record's number in the source
     weight: np.ndarray[Any, Any] | None  # (n_rows,)
     group: np.ndarray[Any, Any] | None  # (n_rows,)
+    bucket: np.ndarray[Any, Any] | None = None  # (n_rows,), 0 to 7, equal within a group
+    time: np.ndarray[Any, Any] | None = None  # (n_rows,), seconds since 1970, where the split is by time
+
+    def take(self, places: np.ndarray[Any, Any]) -> Rows:
+        """Return the rows at some places, or where a mask holds."""
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        parts: dict[str, Any] = {name: None if part is None else part[places] for name, part in found.items()}
+        return Rows(**parts)
 
 
 def read_rows(side: str, contract: Contract) -> Rows:
@@ -39,4 +48,14 @@ def read_rows(side: str, contract: Contract) -> Rows:
         numbers = {label: number for number, label in enumerate(contract.classes)}
         y = np.array([numbers[label] for label in arrays["_target"]])
     weight = arrays["_weight"].astype(float) if "_weight" in arrays else None
-    return Rows(X, y, arrays["_row"], weight, arrays.get("_group"))
+    return Rows(X, y, arrays["_row"], weight, arrays.get("_group"), arrays.get("_bucket"), arrays.get("_time"))
+
+
+def together(first: Rows, second: Rows) -> Rows:
+    """Return the rows of both, the first ones first."""
+    import numpy as np
+
+    names = [field.name for field in dataclasses.fields(Rows)]
+    pairs = {name: (getattr(first, name), getattr(second, name)) for name in names}
+    parts: dict[str, Any] = {name: None if a is None else np.concatenate([a, b]) for name, (a, b) in pairs.items()}
+    return Rows(**parts)

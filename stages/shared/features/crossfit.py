@@ -20,11 +20,16 @@ FOLDS = 8
 STEPS = 2**32  # from the least to the greatest training target: how finely its sums are taken
 
 
-def fold_sql(contract: Contract) -> str:
-    """Return the expression of a row's fold, 1 to 8; 0 for rows that nothing is fitted on."""
+def bucket_sql(contract: Contract) -> str:
+    """Return the expression of a row's bucket, 0 to 7: a function of its group, else its key, else its number."""
     names = contract.with_role("group") or contract.with_role("key") or ["_row"]
     text = f"concat_ws(chr(31), {', '.join(f'{identifier(name)}::VARCHAR' for name in names)})"
-    return f"CASE WHEN _split = 'train' THEN 1 + ((md5_number({text}) >> 120) & {FOLDS - 1}::UHUGEINT)::INT ELSE 0 END"
+    return f"((md5_number({text}) >> 120) & {FOLDS - 1}::UHUGEINT)::INT"
+
+
+def fold_sql(contract: Contract) -> str:
+    """Return the expression of a row's fold, its bucket and one, 1 to 8; 0 for rows that nothing is fitted on."""
+    return f"CASE WHEN _split = 'train' THEN 1 + {bucket_sql(contract)} ELSE 0 END"
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ def monotone_arguments(
         for column in conf.monotone
         if column not in numbers
     ]
+    faults += [
+        f"monotone.{column}: {feature['name']} is made of it too, and would bend it (conf/features)"
+        for feature in features
+        for column in conf.monotone
+        if feature["op"] not in ("number", "missing") and column in (feature["column"], feature.get("with"))
+    ]
     if faults:
         raise InputError(f"{where} is not valid", faults)
     known = {*estimator.get_params(), *(["monotone_constraints"] if _is_lightgbm(estimator) else [])}

@@ -27,16 +27,21 @@ def permutation_importance(
 
     `loss_of` gives the loss of rows whose features, shape (n_rows, n_features), are replaced.
     """
-    columns = list(dict.fromkeys(feature["column"] for feature in features))
+    columns = list(dict.fromkeys(name for feature in features for name in columns_of(feature)))
     before = loss_of(rows, rows.X)
     progress, found = Progress("train", "columns permuted", len(columns)), []
     for number, column in enumerate(columns):
-        places = [place for place, feature in enumerate(features) if feature["column"] == column]
+        places = [place for place, feature in enumerate(features) if column in columns_of(feature)]
         increases = [loss_of(rows, dealt(rows.X, places, (seed, number, i))) - before for i in range(REPEATS)]
         found.append([column, float(np.mean(increases)), float(np.std(increases, ddof=1))])
         progress.update(number + 1)
     progress.close()
     return sorted(found, key=lambda row: (-row[1], columns.index(row[0])))
+
+
+def columns_of(feature: Feature) -> list[str]:
+    """Return the input columns that a feature is made from: two, for an interaction."""
+    return [feature[key] for key in ("column", "with") if key in feature]
 
 
 def dealt(X: Array, places: list[int], seed: tuple[int, ...]) -> Array:
@@ -51,5 +56,4 @@ def some(rows: Rows) -> Rows:
     if len(rows.y) <= MOST_ROWS:
         return rows
     places = np.unique(np.linspace(0, len(rows.y) - 1, MOST_ROWS).round().astype(int))
-    parts = [None if part is None else part[places] for part in (rows.weight, rows.group)]
-    return Rows(rows.X[places], rows.y[places], rows.number[places], *parts)
+    return rows.take(places)
