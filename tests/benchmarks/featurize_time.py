@@ -34,7 +34,7 @@ CONF = {
 
 
 def write_table(folder: Path, n_rows: int) -> None:
-    """Write kept.parquet and contract.json as prepare does."""
+    """Write kept.parquet, contract.json and split.json as prepare does."""
     prepared = folder / "data/prepare"
     prepared.mkdir(parents=True)
     numbers = [f"CASE WHEN hash(i, {k}) % 20 > 0 THEN exp((hash(i, {k + 50}) % 1000) / 200) END AS n{k}"
@@ -57,6 +57,7 @@ def write_table(folder: Path, n_rows: int) -> None:
     stored.append(["y", {"type": "category", "role": "target", "values": ["no", "yes"]}])
     contract = {"name": "made", "task": "binary", "positive": "yes", "columns": stored, "missing": []}
     (prepared / "contract.json").write_text(json.dumps(contract))
+    (prepared / "split.json").write_text(json.dumps({"by": "key", "gap_days": 0}))
     (folder / "conf/features").mkdir(parents=True)
     (folder / "conf/features/mine.yaml").write_text(json.dumps(CONF))
 
