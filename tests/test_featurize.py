@@ -357,6 +357,10 @@ FAULTS = {
         {"interactions": [{"op": "cross", "of": ["colour"]}]},
         "interactions[0].of: should name two columns, got 1",
     ),
+    "order of a cross": (
+        {"categories": {"encode": ["ordered"]}, "interactions": [{"op": "cross", "of": ["colour", "colour"]}]},
+        "interactions[0]: crossed categories have no order",
+    ),
     "no such moment": ({"dates": {"since": ["dy"]}}, "dates.since of day: should be `time`"),
 }
 

@@ -31,7 +31,7 @@ def check(conf: FeaturesConf, contract: Contract, where: str) -> dict[str, Setti
         if isinstance(own, Dates):
             faults += since_faults(name, contract, own)
     for place, pair in enumerate(conf.interactions):
-        faults += pair_faults(contract, place, pair)
+        faults += pair_faults(contract, place, pair, conf)
     if faults:
         raise InputError(f"{where} does not fit the columns of {contract.name}", faults)
     return wanted

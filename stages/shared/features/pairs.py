@@ -27,8 +27,8 @@ def pair_features(
     return category_features(connection, stem, conf.categories, None, answer)
 
 
-def pair_faults(contract: Contract, place: int, pair: Interaction) -> list[str]:
-    """Return what is wrong with one interaction: not two columns, none of that name, or of another type."""
+def pair_faults(contract: Contract, place: int, pair: Interaction, conf: FeaturesConf) -> list[str]:
+    """Return what is wrong with one interaction: not two columns, none of that name, of another type, or no order."""
     where = f"interactions[{place}].of"
     if len(pair.of) != 2:
         return [f"{where}: should name two columns, got {len(pair.of)}"]
@@ -39,4 +39,6 @@ def pair_faults(contract: Contract, place: int, pair: Interaction) -> list[str]:
             faults.append(f"{where}: no input column {name!r}{did_you_mean(name, contract.inputs)}")
         elif group_of(contract.columns[name]) != wanted:
             faults.append(f"{where}: {pair.op} is of {wanted}, {name} is of type {contract.columns[name].type}")
+    if pair.op == "cross" and "ordered" in {*conf.categories.encode, *conf.categories.encode_thin}:
+        faults.append(f"interactions[{place}]: crossed categories have no order; say ordered under columns instead")
     return faults
