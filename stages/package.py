@@ -152,11 +152,11 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
         b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members))
     )
     version = f"{conf.version}+{content.hexdigest()[:12]}"
-    exported = "from .runtime.api import BrokenContract, NotExplained, explain, info, predict, predict_many, verify"
+    exported = "from .runtime.api import BrokenContract, explain, info, predict, predict_many, verify"
     members[f"{name}/__init__.py"] = (
         f'"""A model packaged by Plumbline: predict(record), predict_many, explain, info, verify."""\n\n'
         f'{exported}\n\n__version__ = "{version}"\n'
-        f'__all__ = ["BrokenContract", "NotExplained", "explain", "info", "predict", "predict_many", "verify"]\n'
+        f'__all__ = ["BrokenContract", "explain", "info", "predict", "predict_many", "verify"]\n'
     ).encode()
     summary = "A packaged model with its contract, evidence and lineage"
     return build_wheel(folder, name, version, summary, requirements(kind), f"{name}.runtime.cli:main", members)

@@ -28,6 +28,7 @@ from stages.shared.models.dense import fit_dense
 from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
 from stages.shared.models.importance import permutation_importance, some
 from stages.shared.models.objective import validation_loss
+from stages.shared.models.reference import fit_reference
 from stages.shared.models.store import store
 from stages.shared.models.threshold import choose_threshold, columns, cuts, sensitivity
 from stages.shared.plots import Table, thin, write_table
@@ -60,7 +61,7 @@ def main() -> None:
         fitted = fit_declared(conf, where, seed, task, features, train, validation)
         meta = store_fitted(data, fitted, shared)
         decided, summary = decide(conf, where, seed, Model(data), train, validation, reports / "plots")
-        write_json(data / "model.json", {**meta, **decided})
+        write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
         scores_of = quick_scores(Model(data), fitted, task)
         write_importance(reports / "plots/importance.csv", conf, task.kind, scores_of, features, validation, seed)
         summary = {"rows": len(train.y), **size(fitted.estimator), **summary}

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .model import NotExplained
 from .predictor import BrokenContract, Predictor
 
-__all__ = ["BrokenContract", "NotExplained", "explain", "info", "predict", "predict_many", "verify"]
+__all__ = ["BrokenContract", "explain", "info", "predict", "predict_many", "verify"]
 
 FOLDER = Path(__file__).parent.parent / "model"
 
@@ -54,7 +53,9 @@ def explain(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to one record with "base" and "contributions" {column: part}, by class where there are more.
 
     They add up to what the model says before its link: log odds before calibration, or the value (its logarithm where
-    the objective has a log link). Raises NotExplained where the model has no such parts, BrokenContract as `predict`.
+    LightGBM's objective has a log link). Exact for LightGBM and linear models, whose base is the mean training row's;
+    sampled for all others, against the usual value of each column, whose raw answer is the base; the same parts every
+    time. Raises BrokenContract as `predict`.
     """
     return predictor().explain(record)
 

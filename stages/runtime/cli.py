@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     command = parser.parse_args(argv).command
     try:
         sys.exit({"predict": _predict, "explain": _explain, "info": _info, "verify": _verify}[command]())
-    except (api.DamagedModel, api.NotExplained) as error:
+    except api.DamagedModel as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""A fitted model by itself: from features to scores, and to what each feature adds.
+"""A fitted model by itself: from features to scores, and to what each column adds.
 
 A model folder holds model.json and, by `kind`, the model itself: `linear` and `network` lie in model.json, `lightgbm`
 is LightGBM's text, `xgboost` its JSON, `skops` an archive of a scikit-learn estimator. Nothing here loads a pickle.
@@ -7,23 +7,21 @@ is LightGBM's text, `xgboost` its JSON, `skops` an archive of a scikit-learn est
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .archive import Archive
 from .booster import Booster
-from .calibration import make_calibrate, sigmoid, softmax
+from .calibration import TINY, make_calibrate, sigmoid, softmax
 from .dense import expand_matrix, expand_row
 from .linear import Linear
 from .network import Network
+from .shapley import Parts, by_column, sampled_parts
 from .trees import Trees
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-class NotExplained(ValueError):
-    """Contributions are not available for this kind of model."""
 
 
 class Model:
@@ -83,20 +81,36 @@ class Model:
             scores = self._link(self.plain.raw_row(row))
         return self._calibrate(scores)
 
-    def contributions_row(self, row: list[float]) -> list[list[float]]:
-        """Return what each feature of a row adds, and the base value last, shape (n_raw, n_features + 1).
+    def contributions_row(self, row: list[float], columns: list[str]) -> list[Parts]:
+        """Return (base, {column: what it adds}) by raw output; `columns` names the column of each feature.
 
-        They add up to the raw value: the log odds (classes, before calibration), the value or its logarithm (a number).
-        Raises NotExplained for kinds whose answer has no such parts.
+        Base and parts add up to the raw value. LightGBM and linear models have exact parts of their own, others are
+        sampled against the reference row, whose raw value is the base.
         """
-        columns = row if self.dense is None else expand_row(self.dense, row)
-        if self.kind == "lightgbm":
-            parts = self.booster.contributions_row(columns)
-        elif self.kind == "linear":
-            parts = self.plain.contributions(columns)  # type: ignore[union-attr]
-        else:
-            raise NotExplained(f"contributions are not available for {self.meta['estimator']} ({self.kind})")
-        return parts if self.dense is None else [self._by_feature(part) for part in parts]
+        if self.kind not in ("lightgbm", "linear"):
+            reference = [math.nan if value is None else value for value in self.meta["reference"]]
+            return sampled_parts(self.raw_matrix, reference, row, columns)
+        encoded = row if self.dense is None else expand_row(self.dense, row)
+        native = self.booster.contributions_row if self.kind == "lightgbm" else self.plain.contributions  # type: ignore[union-attr]
+        parts = native(encoded)
+        parts = parts if self.dense is None else [self._by_feature(part) for part in parts]
+        return [(part[-1], by_column(columns, part[:-1])) for part in parts]
+
+    def raw_matrix(self, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return what the sampled parts add up to, shape (n_rows, n_outputs), before calibration.
+
+        The log odds (two classes), each class's logarithm up to a constant (more), the value itself (a number).
+        Probabilities without a log odds behind them are kept `TINY` from 0 and 1, as they are when calibrated.
+        """
+        import numpy as np
+
+        if self.kind in ("network", "xgboost"):
+            return np.array(self.plain.raw_matrix(X if self.dense is None else expand_matrix(self.dense, X)))
+        scores = self.uncalibrated_matrix(X, together=True)
+        if self.task == "regression":
+            return scores
+        logarithm = np.log(np.maximum(scores, TINY))
+        return np.asarray(logarithm - np.log(np.maximum(1.0 - scores, TINY)) if self.task == "binary" else logarithm)
 
     def _by_feature(self, parts: list[float]) -> list[float]:
         """Return contributions of dense columns added up by the feature they come from; the base stays last."""

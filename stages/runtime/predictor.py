@@ -14,6 +14,7 @@ from typing import Any
 from .contract import Contract, Violation, check_row
 from .model import Model
 from .plan import compile_row
+from .shapley import source_of
 
 
 class BrokenContract(ValueError):
@@ -34,6 +35,7 @@ class Predictor:
         self.features = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.model = Model(folder)
         self._row_features = compile_row(self.features)
+        self._columns = [source_of(feature) for feature in self.features]
 
     def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return `answer` of one record {column: value}. Raises BrokenContract with all that is wrong with it."""
@@ -57,21 +59,19 @@ class Predictor:
         """Return `answer` of one record with "base" and "contributions" {column: part}, by class where there are more.
 
         Base and parts add up to the log odds before calibration (two classes: of the positive one), to each class's
-        logarithm up to a constant (more), to the value, or to its logarithm where the objective has a log link.
-        Raises NotExplained where the kind of model has no such parts.
+        logarithm up to a constant (more), to the value, or to its logarithm where LightGBM's objective has a log link.
         """
         row = self._featurize(record)
-        parts = self.model.contributions_row(row)
-        base = [part[-1] for part in parts]
-        columns = [by_column(self.features, part[:-1]) for part in parts]
+        parts = self.model.contributions_row(row, self._columns)
         found = answer(self.model.meta, self.model.score_row(row))
         if self.model.meta["task"] != "multiclass":
-            return {**found, "base": base[0], "contributions": columns[0]}
+            [(base, columns)] = parts
+            return {**found, "base": base, "contributions": columns}
         classes = self.model.meta["classes"]
         return {
             **found,
-            "base": dict(zip(classes, base, strict=True)),
-            "contributions": dict(zip(classes, columns, strict=True)),
+            "base": {label: base for label, (base, _) in zip(classes, parts, strict=True)},
+            "contributions": {label: columns for label, (_, columns) in zip(classes, parts, strict=True)},
         }
 
     def _featurize(self, record: Mapping[str, Any]) -> list[float]:
@@ -111,11 +111,3 @@ def interval(meta: Mapping[str, Any], value: float) -> list[float] | None:
         share = min(max((value - x[place]) / (x[place + 1] - x[place]), 0.0), 1.0)
         half *= y[place] + (y[place + 1] - y[place]) * share
     return [value - half, value + half]
-
-
-def by_column(features: list[dict[str, Any]], parts: list[float]) -> dict[str, float]:
-    """Return contributions added up by the contract's column that each feature is made from."""
-    sums: dict[str, float] = {}
-    for feature, part in zip(features, parts, strict=True):
-        sums[feature["column"]] = sums.get(feature["column"], 0.0) + part
-    return sums
