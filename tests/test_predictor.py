@@ -17,13 +17,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from stages.runtime.booster import Booster
 from stages.runtime.contract import Column, Contract
-from stages.runtime.dense import expand_matrix, expand_row
+from stages.runtime.dense import FAR, LARGEST, expand_matrix, expand_row, narrow_matrix, narrow_row
 from stages.runtime.expression import Rule
 from stages.runtime.model import Model
 from stages.runtime.predictor import BrokenContract, Predictor, answer
 from stages.shared.errors import InputError
 from stages.shared.models.archive import skops_bytes
-from stages.shared.models.dense import fit_dense
+from stages.shared.models.dense import fit_dense, mean_and_deviation
 from stages.shared.models.store import store
 
 FEATURES = [{"name": "a", "op": "number", "column": "a"}, {"name": "b", "op": "number", "column": "b"},
@@ -167,10 +167,11 @@ def test_booster_frees_its_model(monkeypatch):
     assert [type(handle) for handle in freed] == [ctypes.c_void_p]
 
 
-NUMBERS = st.just(np.nan) | st.floats(-1e12, 1e12) | st.sampled_from([0.0, -0.0, 1.0, 2.0, 5e-324])
-MEDIANS = st.floats(-1e6, 1e6)
+NUMBERS = st.just(np.nan) | st.floats(-1e12, 1e12) | st.floats() | st.sampled_from([0.0, -0.0, 1.0, 2.0, 5e-324])
+MEDIANS = st.floats(-1e6, 1e6) | st.floats(-LARGEST, LARGEST)
+SCALES = st.floats(1e-3, 1e6) | st.floats(5e-324, LARGEST)
 ENTRIES = st.fixed_dictionaries({"levels": st.integers(1, 4)}) | st.fixed_dictionaries(
-    {"median": MEDIANS, "mean": MEDIANS, "scale": st.floats(1e-3, 1e6), "flag": st.booleans()})  # fmt: skip
+    {"median": MEDIANS, "mean": MEDIANS, "scale": SCALES, "flag": st.booleans()})  # fmt: skip
 
 
 @settings(deadline=None, database=None, derandomize=True)
@@ -181,6 +182,42 @@ def test_dense_row_and_matrix_are_the_same_bits(case):
     dense, rows = case
     of_rows = np.array([expand_row(dense, row) for row in rows])
     assert expand_matrix(dense, np.array(rows)).tobytes() == of_rows.tobytes()
+    assert np.abs(of_rows).max() <= FAR
+
+
+@settings(deadline=None, database=None, derandomize=True)
+@given(st.lists(NUMBERS, min_size=1, max_size=8))
+def test_any_training_column_is_encoded_without_a_warning(values):
+    [entry] = fit_dense(FEATURES[:1], np.array(values)[:, None])
+    assert np.isfinite([entry["median"], entry["mean"], entry["scale"]]).all()
+    assert entry["scale"] > 0
+    assert np.isfinite(expand_matrix([entry], np.array(values)[:, None])).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "scale"),
+    [
+        ([4e307, 4e307, 0.0, 0.0], 2e307, 2e307),  # their sum and their squares overflow
+        ([2e-300, 0.0], 1e-300, 1e-300),  # their squares vanish
+        ([1e300, 1e-300], 5e299, 5e299),
+        ([np.inf, -np.inf, 1.7e308, -1.7e308], 0.0, LARGEST),
+    ],
+)
+def test_mean_and_scale_of_huge_and_tiny_numbers(values, mean, scale):
+    [entry] = fit_dense(FEATURES[:1], np.array(values)[:, None])
+    assert (entry["mean"], entry["scale"]) == (pytest.approx(mean, rel=1e-12), pytest.approx(scale, rel=1e-12))
+
+
+def test_mean_and_scale_of_ordinary_numbers_are_numpys_bit_for_bit():
+    for scale in (1e-9, 1.0, 3e7):
+        values = np.random.default_rng(5).normal(3, 2, 1001) * scale
+        assert mean_and_deviation(values) == (float(np.mean(values)), float(np.std(values)))
+
+
+def test_narrow_row_and_matrix_are_the_same_bits():
+    row = [np.nan, 1e300, -np.inf, np.inf, -0.0, 5e-324, 1e30]
+    assert np.array(narrow_row(row)).tobytes() == narrow_matrix(np.array([row]))[0].tobytes()
+    assert narrow_row(row)[1:] == [2.0**100, -(2.0**100), 2.0**100, 0.0, 5e-324, 1e30]
 
 
 def test_dense_encoding_is_what_it_says():

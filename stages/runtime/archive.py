@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 TREES = ("RandomForest", "ExtraTrees", "HistGradientBoosting", "GradientBoosting", "DecisionTree")
-FLOAT32_MAX = 3.4028234663852886e38
 # What a stored estimator may consist of besides skops's own list. Extend it in the code that loads, never in a bundle.
 TRUSTED = [
     "sklearn.tree._tree.Tree",
@@ -46,7 +45,6 @@ class Archive:
         """
         import numpy as np
 
-        X = np.clip(X, -FLOAT32_MAX, FLOAT32_MAX)  # scikit-learn's trees refuse what float32 cannot hold
         if not (together or len(X) <= 1 or type(self.estimator).__name__.startswith(TREES)):
             return np.vstack([self.predict_matrix(X[i : i + 1]) for i in range(len(X))])
         if self.task == "regression":

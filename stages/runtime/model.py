@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .archive import Archive
 from .booster import Booster
 from .calibration import TINY, make_calibrate, sigmoid, softmax
-from .dense import expand_matrix, expand_row
+from .dense import expand_matrix, expand_row, narrow_matrix, narrow_row
 from .linear import Linear
 from .network import Network
 from .shapley import Parts, by_column, sampled_parts
@@ -22,6 +22,8 @@ from .trees import Trees
 
 if TYPE_CHECKING:
     import numpy as np
+
+NARROWED = ("skops", "xgboost", "linear", "network")  # whose features, where they are not dense, may not be huge
 
 
 class Model:
@@ -59,8 +61,7 @@ class Model:
         """Return the scores before calibration."""
         import numpy as np
 
-        if self.dense is not None:
-            X = expand_matrix(self.dense, X)
+        X = self._encode(X)
         if self.kind == "lightgbm":
             return self.booster.predict_matrix(X)
         if self.kind == "skops":
@@ -69,8 +70,7 @@ class Model:
 
     def score_row(self, row: list[float]) -> list[float]:
         """Return scores, shape (n_outputs,), of one row's features; equal to `score_matrix`, bit for bit."""
-        if self.dense is not None:
-            row = expand_row(self.dense, row)
+        row = self._encode_row(row)
         if self.kind == "lightgbm":
             scores = self.booster.predict_row(row)
         elif self.kind == "skops":
@@ -90,7 +90,7 @@ class Model:
         if self.kind not in ("lightgbm", "linear"):
             reference = [math.nan if value is None else value for value in self.meta["reference"]]
             return sampled_parts(self.raw_matrix, reference, row, columns)
-        encoded = row if self.dense is None else expand_row(self.dense, row)
+        encoded = self._encode_row(row)
         native = self.booster.contributions_row if self.kind == "lightgbm" else self.plain.contributions  # type: ignore[union-attr]
         parts = native(encoded)
         parts = parts if self.dense is None else [self._by_feature(part) for part in parts]
@@ -105,12 +105,22 @@ class Model:
         import numpy as np
 
         if self.kind in ("network", "xgboost"):
-            return np.array(self.plain.raw_matrix(X if self.dense is None else expand_matrix(self.dense, X)))
+            return np.array(self.plain.raw_matrix(self._encode(X)))
         scores = self.uncalibrated_matrix(X, together=True)
         if self.task == "regression":
             return scores
         logarithm = np.log(np.maximum(scores, TINY))
         return np.asarray(logarithm - np.log(np.maximum(1.0 - scores, TINY)) if self.task == "binary" else logarithm)
+
+    def _encode(self, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if self.dense is not None:
+            return expand_matrix(self.dense, X)
+        return narrow_matrix(X) if self.kind in NARROWED else X
+
+    def _encode_row(self, row: list[float]) -> list[float]:
+        if self.dense is not None:
+            return expand_row(self.dense, row)
+        return narrow_row(row) if self.kind in NARROWED else row
 
     def _by_feature(self, parts: list[float]) -> list[float]:
         """Return contributions of dense columns added up by the feature they come from; the base stays last."""

@@ -37,8 +37,7 @@ class Trees:
         """Return log odds or values, shape (n_rows, n_raw), of features, shape (n_rows, n_features)."""
         import numpy as np
 
-        with np.errstate(over="ignore"):
-            X = X.astype(np.float32)
+        X = X.astype(np.float32)
         raw = np.tile(np.array(self.start), (len(X), 1))
         for tree, output in zip(self.trees, self.outputs, strict=True):
             raw[:, output] += _leaves(tree, X)
@@ -46,7 +45,7 @@ class Trees:
 
     def raw_row(self, row: list[float]) -> list[float]:
         """Return `raw_matrix` of one row, bit for bit."""
-        values = array("f", row).tolist()  # rounded to float32; beyond its range infinite
+        values = array("f", row).tolist()  # rounded to float32
         raw = list(self.start)
         for tree, output in zip(self.trees, self.outputs, strict=True):
             raw[output] += _leaf(tree, values)

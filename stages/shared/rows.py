@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Contract
+from stages.shared.errors import InputError
 from stages.shared.files import read_json
 from stages.shared.tables import parquet, read_arrays
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FEATURES = Path("data/featurize")
+SIZES = 1e-18, 1e18  # of the largest number: float32, which boosting libraries hold, has room for its square
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,31 @@ class Rows:
 
 
 def read_rows(side: str, contract: Contract) -> Rows:
-    """Return the rows of `train`, `validation` or `test`."""
+    """Return the rows of `train`, `validation` or `test`. Raises InputError as `check_size`."""
     import numpy as np
 
     arrays = read_arrays(f"{parquet(FEATURES / 'features.parquet')} WHERE _split = '{side}'")
     X = np.column_stack([arrays[feature["name"]].astype(float) for feature in read_json(FEATURES / "plan.json")])
     if contract.task == "regression":
         y = arrays["_target"].astype(float)
+        check_size(contract.target, y, side)
     else:
         numbers = {label: number for number, label in enumerate(contract.classes)}
         y = np.array([numbers[label] for label in arrays["_target"]])
     weight = arrays["_weight"].astype(float) if "_weight" in arrays else None
+    if weight is not None:
+        check_size(contract.with_role("weight")[0], weight, side)
     return Rows(X, y, arrays["_row"], weight, arrays.get("_group"), arrays.get("_bucket"), arrays.get("_time"))
+
+
+def check_size(name: str, values: np.ndarray[Any, Any], side: str) -> None:
+    """Raise InputError for targets or weights so large that their squares overflow, or so small that they vanish."""
+    import numpy as np
+
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > 0 and not SIZES[0] <= largest <= SIZES[1]:
+        rule = f"it should lie between {SIZES[0]:g} and {SIZES[1]:g}; use another unit"
+        raise InputError(f"{name}: the largest of its {side} numbers is {largest:.6g}: {rule}")
 
 
 def together(first: Rows, second: Rows) -> Rows:

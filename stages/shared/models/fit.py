@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stages.runtime.dense import Dense, expand_matrix
+from stages.runtime.dense import Dense, expand_matrix, narrow_matrix
 from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models import stopping
@@ -51,7 +51,7 @@ class Fitted:
         """Return the library's scores, shape (n_rows, n_outputs): what `Model` gives, up to the last bits."""
         import numpy as np
 
-        X = X if self.dense is None else expand_matrix(self.dense, X)
+        X = encoded(self.estimator, self.dense, X)
         if hasattr(self.estimator, "booster_"):  # its own wrapper warns of names that no array has
             return np.asarray(self.estimator.booster_.predict(X)).reshape(len(X), -1)
         if task.kind == "regression":
@@ -75,10 +75,7 @@ def fit_declared(
     check_weights(conf, estimator, where)
     check_empty(estimator, features, train, where)
     dense = fit_dense(features, train.X) if conf.inputs == "dense" else None
-    weighted = {
-        side: rows if dense is None else dataclasses.replace(rows, X=expand_matrix(dense, rows.X))
-        for side, rows in weighted.items()
-    }
+    weighted = {side: dataclasses.replace(rows, X=encoded(estimator, dense, rows.X)) for side, rows in weighted.items()}
     n_rows, n_columns = weighted["train"].X.shape
     print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_columns} columns", file=sys.stderr)
     try:
@@ -93,6 +90,13 @@ def fit_declared(
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
     centre = weighted["train"].X.mean(axis=0).tolist() if kind_of(estimator) == "linear" else None
     return Fitted(estimator, dense, centre)
+
+
+def encoded(estimator: Any, dense: Dense | None, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what the estimator is given, as `Model` does: dense columns, or features, huge ones to LightGBM only."""
+    if dense is not None:
+        return expand_matrix(dense, X)
+    return X if type(estimator).__module__.startswith("lightgbm.") else narrow_matrix(X)
 
 
 def make_declared(conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature]) -> Any:
