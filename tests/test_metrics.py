@@ -9,8 +9,8 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from stages.evaluate import compare, difference, interval, resample
 from stages.shared import plots
+from stages.shared.bootstrap import compare, difference, interval, resample
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, best_f1_threshold, compute, mean_loss
 from stages.shared.rows import Rows
 
@@ -83,7 +83,7 @@ def test_r2_keeps_its_digits_where_the_mean_is_large():
 
 def test_resamples_are_the_same_in_blocks_of_any_size(monkeypatch):
     whole = drawn(6, 10, seed=1)
-    monkeypatch.setattr("stages.evaluate.BLOCK_CELLS", 3 * 6)
+    monkeypatch.setattr("stages.shared.bootstrap.BLOCK_CELLS", 3 * 6)
     assert (drawn(6, 10, seed=1) == whole).all()
 
 
