@@ -29,7 +29,7 @@ from stages.runtime.predictor import answer
 from stages.shared.card import model_card
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
-from stages.shared.files import json_bytes, read_json, replacing, write_json
+from stages.shared.files import json_bytes, read_json, read_table, replacing, write_json
 from stages.shared.lineage import dvc_hash
 from stages.shared.progress import Progress
 from stages.shared.tables import connect, parquet
@@ -39,6 +39,7 @@ PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepa
 DATA, REPORTS = Path("data/package"), Path("reports/package")
 RUNTIME = Path(stages.runtime.__file__ or "").parent
 REPORT_FILES = {"prepare": "summary.json", "train": "summary.json", "evaluate": "intervals.json"}
+IMPORTANCE = Path("reports/train/plots/importance.csv")
 MODEL_FILES = {"lightgbm": "model.txt", "skops": "model.skops", "xgboost": "model.xgboost.json"}
 REQUIRES = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # by kind, pinned to what trained it
 BATCH = 500  # records asked together while replaying
@@ -76,6 +77,7 @@ def main() -> None:
     expected = [answer(meta, row) for row in scores]
     lineage = make_lineage(name)
     reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
+    reports["importance"] = read_table(IMPORTANCE)
     card = model_card(name, contract, reports, lineage)
     examples = [{"record": r, "answer": a} for r, a in list(zip(records, expected, strict=True))[: conf.examples]]
     with replacing(DATA, REPORTS) as (data, written):

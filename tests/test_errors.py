@@ -415,6 +415,7 @@ def test_an_unknown_choice_or_argument_is_refused(small: Path, stage: str, argum
             None,
             "data/prepare/contract.json: no such file; `dvc repro` makes it",
         ),
+        ("package", "reports/train/plots/importance.csv", None, "plots/importance.csv: no such file; `dvc repro`"),
         ("train", "data/featurize/plan.json", "[{", "data/featurize/plan.json: damaged: "),
         ("package", "reports/evaluate/intervals.json", None, "reports/evaluate/intervals.json: no such file"),
     ],

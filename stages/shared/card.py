@@ -6,9 +6,11 @@ from typing import Any
 
 from stages.runtime.contract import Contract
 
+MOST_COLUMNS = 10  # whose importance is shown
+
 
 def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage: dict[str, Any]) -> str:
-    """Return the card as Markdown from the stages' reports, {stage: content}."""
+    """Return the card as Markdown from the stages' reports, {stage: content}, and {"importance": rows of its table}."""
     rows = reports["prepare"]["rows"]
     fates = f"{rows['kept']} kept, {rows['quarantined']} quarantined, {rows['merged']} exact duplicates merged"
     return "\n".join([
@@ -19,6 +21,8 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         "",
         *_measured(reports["evaluate"]),
         "",
+        *_decided(reports["train"], reports["evaluate"]),
+        *_importance(reports["importance"]),
         "## Data",
         "",
         f"{rows['in']} rows: {fates}.",
@@ -76,6 +80,76 @@ def _measured(evaluated: dict[str, Any]) -> list[str]:
         cells = [_interval(part) for part in (row, evaluated["linear"][name], evaluated["constant"][name], against)]
         lines.append(f"| {name} | {' | '.join(cells)} | {against['verdict']} |")
     return lines
+
+
+def _decided(trained: dict[str, Any], evaluated: dict[str, Any]) -> list[str]:
+    """Return what validation rows decided: calibration, threshold, interval, those that there are."""
+    parts = [*_calibration(trained), *_threshold(trained), *_prediction_interval(trained, evaluated)]
+    return ["## Decided on validation rows", "", *parts] if parts else []
+
+
+def _calibration(trained: dict[str, Any]) -> list[str]:
+    if "calibration" not in trained:
+        return []
+    found = trained["calibration"]
+    how = "Not calibrated" if found["method"] == "none" else f"Calibrated by `{found['method']}`"
+    losses = [f"`{name}` {loss:.6g}" for name, loss in sorted(found.get("left_out_log_loss", {}).items())]
+    why = f"; log loss on rows left out: {', '.join(losses)}" if losses else ""
+    return [f"{how}{why}{': ' + found['reason'] if 'reason' in found else ''}.", ""]
+
+
+def _threshold(trained: dict[str, Any]) -> list[str]:
+    """Return the threshold, and what it gives beside 10% lower and higher ones."""
+    if "threshold" not in trained:
+        return []
+    near = trained["threshold_sensitivity"]
+    names = sorted(near["at"])
+    rows = [("10% lower", "10_percent_lower"), (f"**{trained['threshold']:.6g}**", "at"),
+            ("10% higher", "10_percent_higher")]  # fmt: skip
+    return [
+        f"Called positive from a probability of {trained['threshold']:.6g} on. On the validation rows:",
+        "",
+        f"| threshold | {' | '.join(names)} |",
+        f"|{'---|' * (1 + len(names))}",
+        *(f"| {label} | {' | '.join(f'{near[key][name]:.6g}' for name in names)} |" for label, key in rows),
+        "",
+    ]
+
+
+def _prediction_interval(trained: dict[str, Any], evaluated: dict[str, Any]) -> list[str]:
+    if "interval" not in trained:
+        return []
+    found = evaluated.get("prediction_interval")
+    if found is None:
+        return [
+            f"No prediction interval: too few validation rows for a level of {trained['interval']['level']:.6g}.",
+            "",
+        ]
+    coverage, width = (_interval(found["measured"][name]) for name in ("coverage", "interval_width"))
+    return [
+        f"Prediction intervals should cover a share of {found['level']:.6g}; of the test rows they cover {coverage}, "
+        f"with a mean width of {width}.",
+        "",
+    ]
+
+
+def _importance(rows: list[dict[str, str]]) -> list[str]:
+    """Return the columns that count most, with the spread over repeats, and how many are left out."""
+    if not rows:
+        return []
+    shown = [f"| `{row['column']}` | {row['loss_increase']} | {row['spread']} |" for row in rows[:MOST_COLUMNS]]
+    more = len(rows) - len(shown)
+    return [
+        "## Importance",
+        "",
+        "How much the validation loss grows when a column is dealt out anew, mean and standard deviation over repeats.",
+        "",
+        "| column | growth | spread |",
+        "|---|---|---|",
+        *shown,
+        *(["", f"{more} more columns: less."] if more else []),
+        "",
+    ]
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -73,8 +75,18 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Return what `write_json` wrote. Raises InputError where an earlier stage's output is absent or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; `dvc repro` makes it") from None
+        return json.loads(_read(path))
     except ValueError as error:
         raise InputError(f"{path}: damaged: {error}; `dvc checkout` brings the last good one back") from None
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV that an earlier stage wrote, by its header. Raises InputError where it is absent."""
+    return list(csv.DictReader(io.StringIO(_read(path))))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; `dvc repro` makes it") from None
