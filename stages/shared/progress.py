@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,12 +16,31 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 2.0  # work shorter than this says nothing
 PACE_SECONDS = {True: 0.2, False: 10.0}  # between lines, on a terminal or not
 
+_muted: ContextVar[bool] = ContextVar("muted", default=False)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Let work in the body say nothing: it is part of a longer one that says how far it is."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, unless muted."""
+    if not _muted.get():
+        print(line, file=sys.stderr, flush=True)
+
 
 class Progress:
     """Counts steps and shows them with the time left, `train: 250/600 trees, 3 s left`; a total of 0 is unknown."""
 
     def __init__(self, stage: str, unit: str, total: int) -> None:
         self.stage, self.unit, self.total = stage, unit, total
+        self.is_muted, self.skipped = _muted.get(), 0
         self.is_terminal = sys.stderr.isatty()
         self.started = time.monotonic()
         self.shown = self.started + QUIET_SECONDS - PACE_SECONDS[self.is_terminal]
@@ -29,10 +49,10 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` steps are done, if it is time to say something."""
         now = time.monotonic()
-        if now - self.shown < PACE_SECONDS[self.is_terminal] or done <= 0:
+        if self.is_muted or now - self.shown < PACE_SECONDS[self.is_terminal] or done <= self.skipped:
             return
         self.shown, self.has_line = now, self.is_terminal
-        left = (now - self.started) / done * (self.total - done)
+        left = (now - self.started) / (done - self.skipped) * (self.total - done)
         known = f"{done}/{self.total} {self.unit}, {left:.0f} s left"
         line = f"{self.stage}: {known if self.total else f'{done} {self.unit}'}{note}"
         print(
@@ -41,6 +61,10 @@ class Progress:
             file=sys.stderr,
             flush=True,
         )
+
+    def skip(self, done: int) -> None:
+        """Say that `done` steps were done earlier: the pace of those that follow tells the time left."""
+        self.skipped = done
 
     def restart(self, at: float | None = None) -> None:
         """Count from nothing again, for the next piece of work, which began `at` that moment or now."""

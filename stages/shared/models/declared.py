@@ -44,6 +44,36 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How long arguments are searched for, and what one trial is scored by."""
+
+    trials: int = field(default=0, metadata={"min": 0})  # 0: the arguments are taken as declared
+    batch: int = field(default=4, metadata={"min": 1})  # trials asked for before any is told: part of the result
+    folds: int = field(default=4, metadata={"min": 2, "max": 8})  # of the cross-validation that scores a trial
+    workers: int = field(default=1, metadata={"min": 1})  # processes: no part of the result
+    pruning: bool = True  # a trial stops at a fold where it is worse than half of the earlier ones
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be, both ends included."""
+
+    low: float
+    high: float
+    log: bool = False  # tried evenly by order of magnitude
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class Search:
+    """What tuning may change, by argument: a range, or a list of choices."""
+
+    estimator: dict[str, Range | list[Any]] = field(default_factory=dict)
+    classifier: dict[str, Range | list[Any]] = field(default_factory=dict)  # for classes
+    regressor: dict[str, Range | list[Any]] = field(default_factory=dict)  # for a number
+
+
+@dataclass(frozen=True)
 class ModelConf:
     """What is fitted, and what is made of its scores."""
 
@@ -60,3 +90,6 @@ class ModelConf:
     # two classes: the lowest probability that is called positive
     threshold: Literal["f1"] | float | Threshold = field(default="f1", metadata={"min": 0, "max": 1})
     interval: Interval | None = None  # of a number
+    tuning: Tuning = field(default_factory=Tuning)
+    search: Search = field(default_factory=Search)
+    start: list[dict[str, Any]] = field(default_factory=list)  # arguments tried after the declared ones

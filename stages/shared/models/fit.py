@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from stages.shared.models.dense import fit_dense
 from stages.shared.models.make import accepts, make_estimator
 from stages.shared.models.objective import objective_arguments
 from stages.shared.models.store import kind_of
+from stages.shared.progress import say
 from stages.shared.rows import Rows
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fit_declared(
     dense = fit_dense(features, train.X) if conf.inputs == "dense" else None
     weighted = {side: dataclasses.replace(rows, X=encoded(estimator, dense, rows.X)) for side, rows in weighted.items()}
     n_rows, n_columns = weighted["train"].X.shape
-    print(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_columns} columns", file=sys.stderr)
+    say(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_columns} columns")
     try:
         with one_order_of_sums(estimator):
             stopping.fit(conf, where, estimator, task.kind, features, weighted["train"], weighted["validation"])

@@ -54,15 +54,20 @@ def check_kind(estimator: Any, task: str, where: str) -> None:
 
 def check_lightgbm_names(arguments: dict[str, Any], where: str) -> None:
     """Raise InputError for arguments that LightGBM does not know: its constructors take any name in silence."""
-    from lightgbm import LGBMModel
-    from lightgbm.basic import _ConfigAliases
-
-    aliases = _ConfigAliases._get_all_param_aliases()
-    known = {*LGBMModel().get_params(), *aliases, *(alias for names in aliases.values() for alias in names)}
+    known = lightgbm_names()
     unknown = [name for name in arguments if name not in known and not name.startswith("_")]
     if unknown:
         faults = [f"estimator.{name}: unknown key{did_you_mean(name, known)}" for name in unknown]
         raise InputError(f"{where} is not valid for {arguments['_target_']}", faults)
+
+
+def lightgbm_names() -> set[str]:
+    """Return every argument that LightGBM knows, aliases too."""
+    from lightgbm import LGBMModel
+    from lightgbm.basic import _ConfigAliases
+
+    aliases = _ConfigAliases._get_all_param_aliases()
+    return {*LGBMModel().get_params(), *aliases, *(alias for names in aliases.values() for alias in names)}
 
 
 def accepts(function: Any, name: str) -> bool:

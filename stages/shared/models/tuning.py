@@ -1,0 +1,155 @@
+"""Searches for the arguments with the least cross-validated loss, within a budget of trials.
+
+Trials are asked for in batches of fixed size and told in order: what is found does not depend on how many processes
+work, nor on which is done first. Nothing looks at a clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import statistics
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stages.runtime.plan import Feature
+from stages.shared.errors import InputError
+from stages.shared.models.crossvalidate import make_folds
+from stages.shared.models.declared import ModelConf
+from stages.shared.models.fit import Task, make_declared
+from stages.shared.models.search import Arguments, Sampler, Space, declared_arguments, search_space
+from stages.shared.models.trials import Job, Trial, Work, keep_trial, read_trials, running, with_arguments
+from stages.shared.progress import Progress
+from stages.shared.rows import Rows
+
+ROOT = Path(__file__).parents[3]
+WARM = 5  # finished trials before one is pruned
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The configuration to fit, and how it was found."""
+
+    conf: ModelConf
+    trials: list[Trial] = field(default_factory=list)  # the first is as declared; none where nothing was tuned
+    space: Space = field(default_factory=dict)
+    importance: list[tuple[str, float]] = field(default_factory=list)
+    kept: Path | None = None  # where the trials lie until the outputs are written
+
+    @property
+    def best(self) -> Trial:
+        """The trial that is fitted: of equals the first, and so the declared one."""
+        return best_of(self.trials)
+
+    def forget(self) -> None:
+        """Remove what an interrupted run would have gone on with."""
+        if self.kept is not None:
+            self.kept.unlink(missing_ok=True)
+            if not any(self.kept.parent.iterdir()):
+                self.kept.parent.rmdir()
+
+
+def tune(
+    conf: ModelConf,
+    where: str,
+    seed: int,
+    task: Task,
+    features: list[Feature],
+    rows: Rows,
+    gap_days: float,
+    scratch: Path,
+) -> Tuned:
+    """Return the configuration with the best arguments found; as declared where `tuning.trials` is 0.
+
+    A run that was killed goes on after its last finished trial, which lies in `scratch`. Raises InputError for a search
+    that cannot be, and where no trial finishes.
+    """
+    estimator = make_declared(conf, where, seed, task, features)
+    space = search_space(conf, where, task.kind, estimator)
+    if not conf.tuning.trials:
+        return Tuned(conf)
+    declared = declared_arguments(conf, task.kind, estimator, space)
+    given = [declared, *(declared | {name: start[name] for name in start if name in space} for start in conf.start)]
+    folds = make_folds(rows, conf.tuning.folds, gap_days)
+    work = Work(conf, where, seed, task, features, rows, folds)
+    kept = scratch / f"{key_of(work)}.jsonl"
+    if conf.tuning.workers > 1 and "n_jobs" in estimator.get_params():
+        work = dataclasses.replace(work, conf=with_arguments(conf, task.kind, {"n_jobs": 1}))
+    sampler = Sampler(space, seed)
+    trials = run_all(work, sampler, given, kept)
+    if all(trial.state == "failed" for trial in trials):
+        raise InputError(f"{where}: tuning: all {len(trials)} trials failed, the first with: {trials[0].message}")
+    best = best_of(trials)
+    found = conf if best.number == 0 else with_arguments(conf, task.kind, best.arguments)
+    return Tuned(found, trials, space, sampler.importance(seed), kept)
+
+
+def run_all(work: Work, sampler: Sampler, given: list[Arguments], kept: Path) -> list[Trial]:
+    """Return all trials, by number."""
+    tuning = work.conf.tuning
+    done, trials = read_trials(kept), list[Trial]()
+    told = f"{tuning.trials} trials of {len(work.folds)} folds"
+    print(f"train: tuning, {told}{f', {len(done)} done before' if done else ''}", file=sys.stderr, flush=True)
+    progress = Progress("train", "trials", tuning.trials)
+    progress.skip(len(done))
+    with running(work, tuning.workers) as run:
+        while len(trials) < tuning.trials:
+            numbers = range(len(trials), min(len(trials) + tuning.batch, tuning.trials))
+            asked = {number: sampler.ask(number, dict(enumerate(given)).get(number)) for number in numbers}
+            limits = limits_of(trials) if tuning.pruning else []
+            # What is given is not pruned: it is what all else is compared with.
+            jobs: list[Job] = [
+                (number, arguments, [] if number < len(given) else limits)
+                for number, arguments in asked.items()
+                if number not in done
+            ]
+            for trial in run(jobs):
+                keep_trial(kept, trial)
+                done[trial.number] = trial
+                progress.update(len(done), note_of(list(done.values())))
+            for number in numbers:
+                trial = done[number]
+                sampler.tell(number, trial.running, trial.loss, trial.state == "pruned")
+                trials.append(trial)
+    progress.close()
+    return trials
+
+
+def limits_of(trials: list[Trial]) -> list[float]:
+    """Return the mean loss after each fold beyond which a trial is pruned: the median of the finished ones.
+
+    Only trials of earlier batches count, so that it does not matter which one is done first. Source: Golovin et al.
+    2017, Google Vizier, the median stopping rule. (A Wilcoxon test cannot reach p = 0.1 within three folds.)
+    """
+    finished = [trial.running for trial in trials if trial.state == "finished"]
+    return [statistics.median(means) for means in zip(*finished, strict=True)] if len(finished) >= WARM else []
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """Return the finished trial of least loss, the first of equals."""
+    return min((trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
+
+
+def note_of(trials: list[Trial]) -> str:
+    """Return what progress says of the best trial."""
+    if all(trial.loss is None for trial in trials):
+        return ""
+    best = best_of(trials)
+    return f", best loss {best.loss:.5f} in trial {best.number}"
+
+
+def key_of(work: Work) -> str:
+    """Return a hash of all that a trial's loss depends on: the conf but its budget, the rows, our code, the lock."""
+    tuning = dataclasses.replace(work.conf.tuning, trials=0, workers=1)
+    plain = [dataclasses.asdict(dataclasses.replace(work.conf, tuning=tuning)), work.where, work.seed]
+    found = hashlib.sha256(json.dumps([plain, work.features, dataclasses.asdict(work.task)], default=str).encode())
+    arrays: list[Any] = [work.rows.X, work.rows.y, work.rows.weight]
+    arrays += [places for fold in work.folds for places in (fold.fitted, fold.held)]
+    for array in arrays:
+        found.update(b"none" if array is None else array.tobytes())
+    for path in [*sorted((ROOT / "stages").rglob("*.py")), ROOT / "requirements.txt"]:
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
