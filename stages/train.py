@@ -64,13 +64,7 @@ def main() -> None:
         write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
         scores_of = quick_scores(Model(data), fitted, task)
         write_importance(reports / "plots/importance.csv", conf, task.kind, scores_of, features, validation, seed)
-        tuning = write_tuning(tuned, data, reports)
-        summary = {
-            "rows": len(train.y),
-            **size(fitted.estimator),
-            **summary,
-            **({"tuning": tuning} if tuned.trials else {}),
-        }
+        summary = {"rows": len(train.y), **size(fitted.estimator), **summary, **write_tuning(tuned, data, reports)}
         write_json(reports / "summary.json", summary)
     tuned.forget()
     if tuned.trials:

@@ -15,7 +15,7 @@ from stages.shared.tables import connect, copy_to_parquet
 
 
 def write_tuning(tuned: Tuned, data: Path, reports: Path) -> dict[str, Any]:
-    """Write trials.parquet where there are trials, and the reports, empty where there are none; return a summary."""
+    """Write trials.parquet where there are trials, and the reports, empty where there are none; return what the summary says."""
     summary = summary_of(tuned)
     write_json(reports / "tuning.json", summary | ({"start": [tuned.best.arguments]} if tuned.trials else {}))
     write_table(reports / "plots/tuning.csv", Table(["trial", "loss", "best"], progress_of(tuned.trials)))
@@ -23,7 +23,7 @@ def write_tuning(tuned: Tuned, data: Path, reports: Path) -> dict[str, Any]:
     write_table(reports / "plots/tuning_importance.csv", Table(["argument", "importance"], shares))
     if tuned.trials:
         write_trials(data / "trials.parquet", tuned)
-    return summary
+    return {"tuning": summary} if tuned.trials else {}
 
 
 def summary_of(tuned: Tuned) -> dict[str, Any]:
@@ -75,8 +75,10 @@ def write_trials(path: Path, tuned: Tuned) -> None:
 
 
 def type_of(values: list[Any]) -> str:
-    """Return the type of a column: whole numbers, numbers, or JSON for all else."""
+    """Return the type of a column: booleans, whole numbers, numbers, or JSON for all else."""
     given = [value for value in values if value is not None]
+    if given and all(isinstance(value, bool) for value in given):
+        return "BOOLEAN"
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in given):
         return "JSON"
     return "BIGINT" if given and all(isinstance(value, int) for value in given) else "DOUBLE"
