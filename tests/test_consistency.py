@@ -184,7 +184,7 @@ def test_third_party_imports_are_declared() -> None:
         ("stages.featurize", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops"]),
         ("stages.evaluate", ["sklearn", "pandas", "lightgbm", "scipy", "skops"]),
         ("stages.package", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops"]),
-        ("stages.train", ["matplotlib"]),
+        ("stages.train", ["matplotlib", "optuna", "sqlalchemy"]),
     ],
 )
 def test_a_stage_run_imports_only_what_it_needs(module: str, heavy: list[str], small: Path) -> None:

@@ -15,7 +15,7 @@ from stages.shared.tables import connect, copy_to_parquet
 
 
 def write_tuning(tuned: Tuned, data: Path, reports: Path) -> dict[str, Any]:
-    """Write trials.parquet where there are trials, and the reports, which may be empty; return what the summary says."""
+    """Write trials.parquet where there are trials, and the reports, empty or not; return what summary.json says."""
     summary = summary_of(tuned)
     write_json(reports / "tuning.json", summary | ({"start": [tuned.best.arguments]} if tuned.trials else {}))
     write_table(reports / "plots/tuning.csv", Table(["trial", "loss", "best"], progress_of(tuned.trials)))

@@ -90,7 +90,8 @@ def tune(
 def run_all(work: Work, sampler: Sampler, given: list[Arguments], kept: Path) -> list[Trial]:
     """Return all trials, by number."""
     tuning = work.conf.tuning
-    done, trials = read_trials(kept), list[Trial]()
+    done = {number: trial for number, trial in read_trials(kept).items() if number < tuning.trials}
+    trials: list[Trial] = []
     told = f"{tuning.trials} trials of {len(work.folds)} folds"
     print(f"train: tuning, {told}{f', {len(done)} done before' if done else ''}", file=sys.stderr, flush=True)
     progress = Progress("train", "trials", tuning.trials)
