@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.shared import progress
-from stages.shared.progress import Progress, Watch, watching
+from stages.shared.progress import Progress, Watch, muted, say, watching
 from stages.shared.table import layout
 from stages.shared.tables import connect
 
@@ -67,6 +67,25 @@ def test_without_a_known_total_the_count_alone_is_shown(clock: Clock, capsys: py
     clock.now += 3
     counter.update(2000)
     assert capsys.readouterr().err.splitlines() == ["fetch: 2000 rows"]
+
+
+def test_steps_done_earlier_do_not_count_for_the_pace(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    counter = Progress("train", "trials", 40)
+    counter.skip(20)
+    counter.update(20)
+    clock.now += 10
+    counter.update(25)
+    assert capsys.readouterr().err.splitlines() == ["train: 25/40 trials, 30 s left"]
+
+
+def test_work_that_is_part_of_a_longer_one_is_muted(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with muted():
+        shown_after(clock, [3, 14, 25])
+        say("train: fitting")
+    assert capsys.readouterr() == ("", "")
+    say("train: fitting")
+    shown_after(clock, [3])
+    assert capsys.readouterr().err.splitlines() == ["train: fitting", "train: 10/100 trees, 27 s left, loss 0.5"]
 
 
 class Query:
