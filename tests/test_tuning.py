@@ -24,11 +24,11 @@ from stages.shared.config import build
 from stages.shared.errors import InputError
 from stages.shared.models.crossvalidate import make_folds
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task
+from stages.shared.models.fit import Task, make_declared
 from stages.shared.models.record import summary_of
 from stages.shared.models.search import Sampler, lies_in
 from stages.shared.models.trials import Trial, Work, keep_trial, read_trials, run_trial
-from stages.shared.models.tuning import Tuned, best_of, limits_of, tune
+from stages.shared.models.tuning import Tuned, best_of, limits_of, on_one_thread, tune
 from stages.shared.rows import Rows
 
 BOOSTING = """inputs: native
@@ -214,6 +214,21 @@ def test_a_worker_that_is_killed_is_one_clear_line(folder: Path) -> None:
     assert "tuning.workers: one of 2 processes was killed (out of memory?)" in error
     assert "Traceback" not in error
     assert kept_lines(folder)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "arguments"),
+    [
+        ({"_target_": "lightgbm.LGBMClassifier"}, {"n_jobs": 1}),
+        ({"_target_": "sklearn.ensemble.RandomForestClassifier", "n_jobs": -1}, {"n_jobs": 1}),
+        ({"_target_": "sklearn.linear_model.LogisticRegression"}, {}),  # warns of any n_jobs
+        ({"_target_": "sklearn.naive_bayes.GaussianNB"}, {}),
+    ],
+)
+def test_estimators_that_take_all_cores_get_one_in_a_worker(estimator: Any, arguments: Any) -> None:
+    conf = conf_of(estimator=estimator)
+    made = make_declared(conf, "x", 7, TASK, FEATURES)
+    assert on_one_thread(conf, TASK.kind, made).classifier == arguments
 
 
 def test_a_line_cut_short_by_a_kill_is_not_read(tmp_path: Path) -> None:

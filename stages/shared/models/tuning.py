@@ -76,8 +76,8 @@ def tune(
     folds = make_folds(rows, conf.tuning.folds, gap_days)
     work = Work(conf, where, seed, task, features, rows, folds)
     kept = scratch / f"{key_of(work)}.jsonl"
-    if conf.tuning.workers > 1 and "n_jobs" in estimator.get_params():
-        work = dataclasses.replace(work, conf=with_arguments(conf, task.kind, {"n_jobs": 1}))
+    if conf.tuning.workers > 1:
+        work = dataclasses.replace(work, conf=on_one_thread(conf, task.kind, estimator))
     sampler = Sampler(space, seed)
     trials = run_all(work, sampler, given, kept)
     if all(trial.state == "failed" for trial in trials):
@@ -85,6 +85,18 @@ def tune(
     best = best_of(trials)
     found = conf if best.number == 0 else with_arguments(conf, task.kind, best.arguments)
     return Tuned(found, trials, space, sampler.importance(seed), kept)
+
+
+def on_one_thread(conf: ModelConf, task: str, estimator: Any) -> ModelConf:
+    """Return the configuration of an estimator that would take more threads, with `n_jobs` of 1.
+
+    None is all cores to LightGBM and XGBoost, one to scikit-learn, where some estimators warn of any other value.
+    """
+    parameters = estimator.get_params(deep=False)
+    takes_all = type(estimator).__module__.split(".")[0] in ("lightgbm", "xgboost")
+    if "n_jobs" not in parameters or (parameters["n_jobs"] is None and not takes_all):
+        return conf
+    return with_arguments(conf, task, {"n_jobs": 1})
 
 
 def run_all(work: Work, sampler: Sampler, given: list[Arguments], kept: Path) -> list[Trial]:
