@@ -26,8 +26,8 @@ from stages.shared.models.declared import ModelConf
 from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
 from stages.shared.models.importance import permutation_importance, some
 from stages.shared.models.objective import validation_loss
-from stages.shared.models.reference import fit_reference
 from stages.shared.models.record import told, write_tuning
+from stages.shared.models.reference import fit_reference
 from stages.shared.models.store import store
 from stages.shared.models.tuning import tune
 from stages.shared.plots import Table, write_table
