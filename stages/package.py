@@ -123,27 +123,39 @@ def json_value(value: Any, column: Column) -> Any:
 def make_lineage(name: str) -> dict[str, Any]:
     """Return what the model was made from, as hashes, and what fitted it."""
     meta = read_json(MODEL / "model.json")
-    model = {"estimator": meta["estimator"], "kind": meta["kind"], "requires": requirements(meta["kind"])}
+    model = {"estimator": meta["estimator"], "kind": meta["kind"], "requires": requirements()}
     made_from = {path.as_posix(): dvc_hash(path) for path in (PREPARED, FEATURES, MODEL, EVALUATED)}
     return {"name": name, "made_from": made_from, "model": model}
 
 
-def requirements(kind: str) -> list[str]:
+def model_folders() -> list[Path]:
+    """Return the folder of the model and, for an ensemble, those of its parts."""
+    return [MODEL, *(MODEL / part["folder"] for part in read_json(MODEL / "model.json").get("parts", []))]
+
+
+def requirements() -> list[str]:
     """Return what the wheel needs: NumPy, and exactly the libraries whose files it loads."""
     contract = Contract.from_json(read_json(PREPARED / "contract.json"))
     zones = ["tzdata"] if any(column.timezone for column in contract.columns.values()) else []
-    return [
-        "numpy>=2",
-        *(f"{package}=={importlib.metadata.version(package)}" for package in [*REQUIRES.get(kind, []), *zones]),
-    ]
+    kinds = {read_json(folder / "model.json")["kind"] for folder in model_folders()}
+    needed = dict.fromkeys(package for kind in sorted(kinds) for package in REQUIRES.get(kind, []))
+    return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in [*needed, *zones])]
+
+
+def model_files() -> dict[str, bytes]:
+    """Return the files of the model by their path in its folder."""
+    files = {}
+    for folder in model_folders():
+        kind = read_json(folder / "model.json")["kind"]
+        for name in ["model.json", *([MODEL_FILES[kind]] if kind in MODEL_FILES else [])]:
+            files[(folder / name).relative_to(MODEL).as_posix()] = (folder / name).read_bytes()
+    return files
 
 
 def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, bytes]) -> Path:
     """Build the wheel; its version carries a hash of all that decides its answers."""
-    kind = read_json(MODEL / "model.json")["kind"]
-    sources = [PREPARED / "contract.json", FEATURES / "plan.json", MODEL / "model.json"]
-    sources += [MODEL / file for file in [MODEL_FILES.get(kind)] if file]
-    model = own | {source.name: source.read_bytes() for source in sources}
+    sources = [PREPARED / "contract.json", FEATURES / "plan.json"]
+    model = own | {source.name: source.read_bytes() for source in sources} | model_files()
     manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
     members = {
         f"{name}/model/{member}": content
@@ -161,7 +173,7 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
         f'__all__ = ["BrokenContract", "explain", "info", "predict", "predict_many", "verify"]\n'
     ).encode()
     summary = "A packaged model with its contract, evidence and lineage"
-    return build_wheel(folder, name, version, summary, requirements(kind), f"{name}.runtime.cli:main", members)
+    return build_wheel(folder, name, version, summary, requirements(), f"{name}.runtime.cli:main", members)
 
 
 def replay(wheel: Path, name: str, records: list[dict[str, Any]], expected: list[dict[str, Any]], n_alone: int) -> None:

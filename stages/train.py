@@ -4,12 +4,12 @@ data/featurize, data/prepare/contract.json, split.json -> data/train/model.json 
 trials.parquet; reports/train/summary.json, tuning.json, plots/. By hand: python -m stages.train model=boosting seed=7
 
 Validation rows stop boosting early, calibrate, set the threshold or the interval, and rank the columns; test rows are
-not read. So `validation_loss` flatters, and what evaluate finds on test rows is the number to quote.
+not read. So `validation_loss` flatters, and what evaluate finds on test rows is the number to quote. An ensemble has
+train and validation rows decide together, each scored by models not fitted on it (stages/shared/models/ensemble.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,15 @@ from stages.shared.models.baseline import fit_baseline, prior
 from stages.shared.models.calibrate import apply
 from stages.shared.models.decisions import decide
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
-from stages.shared.models.importance import permutation_importance, some
+from stages.shared.models.ensemble import Ensemble, fit_ensemble, judge_ensemble, members_table, store_ensemble, weights
+from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees, one_order_of_sums
+from stages.shared.models.importance import even_places, permutation_importance
+from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.record import told, write_tuning
 from stages.shared.models.reference import fit_reference
 from stages.shared.models.store import store
-from stages.shared.models.tuning import tune
+from stages.shared.models.tuning import Tuned, tune
 from stages.shared.plots import Table, write_table
 from stages.shared.rows import FEATURES, Rows, read_rows, together
 
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 CONTRACT, SPLIT = Path("data/prepare/contract.json"), Path("data/prepare/split.json")
 DATA, REPORTS, UNFINISHED = Path("data/train"), Path("reports/train"), Path("data/.tuning.scratch")
-Scores = Callable[["np.ndarray[Any, Any]"], "np.ndarray[Any, Any]"]  # (n_rows, n_features) to (n_rows, n_outputs)
 
 
 def main() -> None:
@@ -52,19 +53,28 @@ def main() -> None:
     task = Task(contract.task, contract.classes)
     shared = {"task": task.kind, "classes": task.classes, "threshold": 0.5, "prior": prior(train, contract)}
     gap_days = read_json(SPLIT)["gap_days"]
-    tuned = tune(conf, where, seed, task, features, together(train, validation), gap_days, UNFINISHED)
+    if conf.members:
+        tuned = Tuned(conf)
+    else:
+        tuned = tune(conf, where, seed, task, features, together(train, validation), gap_days, UNFINISHED)
     conf = tuned.conf
     with replacing(DATA, REPORTS) as (data, reports):
         (data / "baseline").mkdir()
         (reports / "plots").mkdir()
         store_fitted(data / "baseline", fit_baseline(task, features, train), shared)
-        fitted = fit_declared(conf, where, seed, task, features, train, validation)
+        if conf.members:
+            fitted: Fitted | Ensemble = fit_ensemble(conf, where, seed, task, features, train, validation, gap_days)
+        else:
+            fitted = fit_declared(conf, where, seed, task, features, train, validation)
         meta = store_fitted(data, fitted, shared)
-        decided, summary = decide(conf, where, seed, Model(data), train, validation, reports / "plots")
+        judged = judge(Model(data), fitted, task, train, validation)
+        decided, summary = decide(conf, where, seed, task.kind, judged, reports / "plots")
         write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
-        scores_of = quick_scores(Model(data), fitted, task)
-        write_importance(reports / "plots/importance.csv", conf, task.kind, scores_of, features, validation, seed)
-        summary = {"rows": len(train.y), **size(fitted.estimator), **summary, **write_tuning(tuned, data, reports)}
+        calibration = decided.get("calibration")
+        write_importance(reports / "plots/importance.csv", conf, task.kind, judged, calibration, features, seed)
+        if isinstance(fitted, Ensemble):
+            write_table(reports / "plots/ensemble.csv", members_table(fitted, data))
+        summary = {"rows": len(train.y), **size(fitted), **summary, **write_tuning(tuned, data, reports)}
         write_json(reports / "summary.json", summary)
     tuned.forget()
     if tuned.trials:
@@ -86,36 +96,41 @@ def check_target(train: Rows, contract: Contract) -> None:
         raise InputError(f"{contract.target}: no training rows of class {', '.join(map(repr, absent))}")
 
 
-def store_fitted(folder: Path, fitted: Fitted, shared: dict[str, Any]) -> dict[str, Any]:
+def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
     """Write a fitted model into a folder; return what its model.json says."""
+    if isinstance(fitted, Ensemble):
+        return store_ensemble(folder, fitted, shared)
     return store(folder, fitted.estimator, {**shared, **fitted.meta})
 
 
-def size(estimator: Any) -> dict[str, int]:
-    """Return the number of trees where they are not the declared ones: boosting stops early."""
-    if hasattr(estimator, "booster_"):
-        return {"trees": estimator.booster_.best_iteration or estimator.booster_.current_iteration()}
-    best = getattr(estimator, "best_iteration", None) if getattr(estimator, "early_stopping_rounds", None) else None
-    return {"trees": best + 1} if best is not None else {}
+def judge(model: Model, fitted: Fitted | Ensemble, task: Task, train: Rows, validation: Rows) -> Judged:
+    """Return the rows that decide, with the scores of models that were not fitted on them."""
+    if isinstance(fitted, Ensemble):
+        return judge_ensemble(fitted, task, model, train, validation)
+    if model.kind == "xgboost":  # its own evaluator is faster than ours
+        return judge_on_validation(model, train, validation, lambda X: fitted.score(task, X))
+    return judge_on_validation(model, train, validation)
 
 
-def quick_scores(model: Model, fitted: Fitted, task: Task) -> Scores:
-    """Return the function from features to calibrated scores; XGBoost's own, which is faster than our evaluator."""
-    if model.kind == "xgboost":
-        return lambda X: apply(model.meta.get("calibration"), fitted.score(task, X))
-    return lambda X: model.score_matrix(X, together=True)
+def size(fitted: Fitted | Ensemble) -> dict[str, Any]:
+    """Return the weights of an ensemble; the number of trees where they are not the declared ones."""
+    if isinstance(fitted, Ensemble):
+        return {"out_of_fold_loss": round(fitted.selection.loss, 6), "weights": weights(fitted.selection)}
+    trees = n_trees(fitted.estimator)
+    return {} if trees is None else {"trees": trees}
 
 
 def write_importance(
-    path: Path, conf: ModelConf, task: str, scores_of: Scores, features: list[Feature], validation: Rows, seed: int
+    path: Path, conf: ModelConf, task: str, judged: Judged, calibration: Any, features: list[Feature], seed: int
 ) -> None:
-    """Write how much the validation loss grows when a column is dealt out anew."""
+    """Write how much the loss of the rows that decide grows when a column is dealt out anew."""
+    places = even_places(len(judged.rows.y))
 
     def loss_of(rows: Rows, X: np.ndarray[Any, Any]) -> float:
-        return validation_loss(conf, task, rows.y, scores_of(X), rows.weight)
+        return validation_loss(conf, task, rows.y, apply(calibration, judged.score(places, X)), rows.weight)
 
     with one_order_of_sums(None):
-        found = permutation_importance(features, some(validation), loss_of, seed)
+        found = permutation_importance(features, judged.rows.take(places), loss_of, seed)
     write_table(path, Table(["column", "loss_increase", "spread"], found))
 
 

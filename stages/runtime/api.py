@@ -29,7 +29,8 @@ def predictor() -> Predictor:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "nothing"
         if found != expected:
             raise DamagedModel(f"{path}: SHA-256 should be {expected}, got {found}")
-    strangers = sorted({path.name for path in FOLDER.iterdir()} - {*manifest, "manifest.json"})
+    files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if not path.is_dir()}
+    strangers = sorted(files - {*manifest, "manifest.json"})
     if strangers:
         raise DamagedModel(f"{FOLDER / strangers[0]}: not in the manifest")
     return Predictor(FOLDER)

@@ -1,7 +1,8 @@
 """A fitted model by itself: from features to scores, and to what each column adds.
 
 A model folder holds model.json and, by `kind`, the model itself: `linear` and `network` lie in model.json, `lightgbm`
-is LightGBM's text, `xgboost` its JSON, `skops` an archive of a scikit-learn estimator. Nothing here loads a pickle.
+is LightGBM's text, `xgboost` its JSON, `skops` an archive of a scikit-learn estimator; `ensemble` names folders within
+that hold models of these kinds. Nothing here loads a pickle.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .archive import Archive
 from .booster import Booster
 from .calibration import TINY, make_calibrate, sigmoid, softmax
 from .dense import expand_matrix, expand_row, narrow_matrix, narrow_row
+from .ensemble import Ensemble
 from .linear import Linear
 from .network import Network
 from .shapley import Parts, by_column, sampled_parts
@@ -40,6 +42,9 @@ class Model:
             self.booster = Booster((folder / "model.txt").read_text(encoding="utf-8"), self.n_outputs)
         elif self.kind == "skops":
             self.archive = Archive(folder / "model.skops", self.task)
+        elif self.kind == "ensemble":
+            parts = self.meta["parts"]
+            self.ensemble = Ensemble(parts, [Model(folder / part["folder"]) for part in parts], self.n_outputs)
         elif self.kind == "xgboost":
             self.plain: Linear | Network | Trees = Trees(folder / "model.xgboost.json", self.n_outputs)
         else:
@@ -66,6 +71,8 @@ class Model:
             return self.booster.predict_matrix(X)
         if self.kind == "skops":
             return self.archive.predict_matrix(X, together)
+        if self.kind == "ensemble":
+            return self.ensemble.predict_matrix(X, together)
         return np.array([self._link(row) for row in self.plain.raw_matrix(X)]).reshape(len(X), self.n_outputs)
 
     def score_row(self, row: list[float]) -> list[float]:
@@ -77,6 +84,8 @@ class Model:
             import numpy as np
 
             scores = [float(score) for score in self.archive.predict_matrix(np.array([row]))[0]]
+        elif self.kind == "ensemble":
+            scores = self.ensemble.predict_row(row)
         else:
             scores = self._link(self.plain.raw_row(row))
         return self._calibrate(scores)

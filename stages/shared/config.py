@@ -154,7 +154,12 @@ def _build_dataclass(kind: Any, value: Any, where: str, faults: list[str]) -> An
             _check_range(fields[key], built[key], _join(where, key), faults)
     missing = [name for name, field in fields.items() if name not in value and _is_required(field)]
     faults.extend(f"{_join(where, name)}: missing" for name in missing)
-    return None if missing else kind(**built)
+    if missing:
+        return None
+    found = kind(**built)
+    if hasattr(found, "faults"):  # what its keys must be to each other
+        faults.extend(_join(where, fault) for fault in found.faults(value.keys()))
+    return found
 
 
 def _check_range(field: dataclasses.Field[Any], value: Any, where: str, faults: list[str]) -> None:

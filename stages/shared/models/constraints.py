@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stages.runtime.plan import Feature
 from stages.shared.errors import InputError, did_you_mean
-from stages.shared.models.declared import ModelConf
+from stages.shared.models.declared import ModelConf, NotOffered
 from stages.shared.rows import Rows
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def monotone_arguments(
     known = {*estimator.get_params(), *(["monotone_constraints"] if _is_lightgbm(estimator) else [])}
     name = next((name for name in MONOTONE if name in known), None)
     if name is None or conf.inputs == "dense":
-        raise InputError(
+        raise NotOffered(
             f"{where}: monotone needs inputs: native and trees; {type(estimator).__name__} has no such thing"
         )
     if task == "multiclass":

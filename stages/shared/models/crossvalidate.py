@@ -16,7 +16,8 @@ import numpy as np
 from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Fitted, Task, fit_declared
+from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
+from stages.shared.models.store import kind_of
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +39,14 @@ class Scored:
     held: Array  # (n_held,), places of rows
     scores: Array  # (n_held, n_outputs), not calibrated
     fitted: Fitted
+    classes: list[int] | None = None  # the numbers of those that the fold's rows had; None: all
+
+    def score(self, task: Task, X: Array) -> Array:
+        """Return scores of other rows, shape (n_rows, n_outputs of the task), the same bits for any number of cores."""
+        if self.classes is None:
+            return steady_scores(self.fitted, task, X)
+        fewer = some_classes(task, self.classes)
+        return spread(steady_scores(self.fitted, fewer, X), fewer, self.classes, len(task.classes))
 
 
 def make_folds(rows: Rows, n_folds: int, gap_days: float = 0.0) -> list[Fold]:
@@ -72,35 +81,57 @@ def cross_validate(
     """Yield each fold's scores of its rows held out. The same rows stop a fit early where that is declared."""
     for fold in folds:
         train, held = rows.take(fold.fitted), rows.take(fold.held)
-        if task.kind == "regression":
-            fitted = fit_declared(conf, where, seed, task, features, train, held)
-            yield Scored(fold.held, fitted.score(task, held.X), fitted)
+        if task.kind == "regression" or len(present := np.unique(train.y)) == len(task.classes):
+            found = Scored(fold.held, held.y, fit_declared(conf, where, seed, task, features, train, held))
         else:
-            fitted, scores = _fit_classes(conf, where, seed, task, features, train, held)
-            yield Scored(fold.held, scores, fitted)
+            fitted = _fit_fewer(conf, where, seed, task, features, train, held, present.tolist())
+            found = Scored(fold.held, held.y, fitted, present.tolist())
+        yield dataclasses.replace(found, scores=found.score(task, held.X))
 
 
-def _fit_classes(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, held: Rows
-) -> tuple[Fitted, Array]:
-    """Return the fit and the scores of `held`: a class that none of a fold's rows has gets a probability of 0."""
-    present = np.unique(train.y)
-    if len(present) == len(task.classes):
-        fitted = fit_declared(conf, where, seed, task, features, train, held)
-        return fitted, fitted.score(task, held.X)
+def _fit_fewer(
+    conf: ModelConf,
+    where: str,
+    seed: int,
+    task: Task,
+    features: list[Feature],
+    train: Rows,
+    held: Rows,
+    present: list[int],
+) -> Fitted:
+    """Return the fit where the fold's rows lack a class, which then gets a probability of 0."""
     if len(present) == 1:
         raise InputError(f"cross-validation: all rows of a fold are of class {task.classes[present[0]]!r}")
-    classes = [task.classes[number] for number in present]
-    fewer = Task("binary" if len(classes) == 2 else "multiclass", classes)
+    fewer = some_classes(task, present)
     if isinstance(conf.class_weight, dict):
-        known = {label: weight for label, weight in conf.class_weight.items() if label in classes}
+        known = {label: weight for label, weight in conf.class_weight.items() if label in fewer.classes}
         conf = dataclasses.replace(conf, class_weight=known)
     stopping = held.take(np.isin(held.y, present))
     if not len(stopping.y):
         raise InputError("cross-validation: no class of a fold's held rows is among those it is fitted on")
     train, stopping = (dataclasses.replace(rows, y=np.searchsorted(present, rows.y)) for rows in (train, stopping))
-    fitted = fit_declared(conf, where, seed, fewer, features, train, stopping)
-    found = fitted.score(fewer, held.X)
-    scores = np.zeros((len(held.y), len(task.classes)))
-    scores[:, present] = found if fewer.kind == "multiclass" else np.column_stack([1 - found, found])
-    return fitted, scores
+    return fit_declared(conf, where, seed, fewer, features, train, stopping)
+
+
+def some_classes(task: Task, numbers: list[int]) -> Task:
+    """Return the task with the classes of these numbers only."""
+    return Task("binary" if len(numbers) == 2 else "multiclass", [task.classes[number] for number in numbers])
+
+
+def spread(scores: Array, fewer: Task, numbers: list[int], n_classes: int) -> Array:
+    """Return probabilities of all classes, shape (n_rows, n_classes), 0 for those that are not among `numbers`."""
+    full = np.zeros((len(scores), n_classes))
+    full[:, numbers] = scores if fewer.kind == "multiclass" else np.column_stack([1 - scores, scores])
+    return full
+
+
+def steady_scores(fitted: Fitted, task: Task, X: Array) -> Array:
+    """Return the scores with sums in one order: linear algebra and forests on one thread."""
+    estimator = fitted.estimator
+    known = estimator.get_params() if kind_of(estimator) == "skops" else {}
+    jobs = {name: value for name, value in known.items() if name == "n_jobs" or name.endswith("__n_jobs")}
+    with one_order_of_sums(estimator):
+        estimator.set_params(**dict.fromkeys(jobs, 1))
+        scores = fitted.score(task, X)
+        estimator.set_params(**jobs)  # they are stored
+    return scores

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from stages.shared.errors import InputError
+
+OF_A_MEMBER = ("inputs", "estimator", "classifier", "regressor", "early_stopping")
+OF_ONE = ("tuning", "search", "start")  # what an ensemble has not
+
+
+class NotOffered(InputError):
+    """The estimator has no such thing as is declared; another one may."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +85,23 @@ class Search:
 
 
 @dataclass(frozen=True)
-class ModelConf:
-    """What is fitted, and what is made of its scores."""
+class Member:
+    """One model of an ensemble: the keys of a model by itself, less what is made of its scores."""
 
     inputs: Literal["native", "dense"]
-    estimator: dict[str, Any]  # arguments, and `_target_` unless classifier and regressor name it
+    estimator: dict[str, Any]
+    classifier: dict[str, Any] = field(default_factory=dict)
+    regressor: dict[str, Any] = field(default_factory=dict)
+    early_stopping: int | None = field(default=None, metadata={"min": 1})
+
+
+@dataclass(frozen=True)
+class ModelConf:
+    """What is fitted, and what is made of its scores: one estimator with its inputs, or members."""
+
+    inputs: Literal["native", "dense"] | None = None
+    # arguments, and `_target_` unless classifier and regressor name it
+    estimator: dict[str, Any] = field(default_factory=dict)
     classifier: dict[str, Any] = field(default_factory=dict)  # what is added for classes
     regressor: dict[str, Any] = field(default_factory=dict)  # what is added for a number
     # boosting, xgboost, neural: trees or epochs without a better validation loss
@@ -93,3 +116,34 @@ class ModelConf:
     tuning: Tuning = field(default_factory=Tuning)
     search: Search = field(default_factory=Search)
     start: list[dict[str, Any]] = field(default_factory=list)  # arguments tried after the declared ones
+    members: dict[str, Member] = field(default_factory=dict)  # of an ensemble, by name
+    folds: Literal[2, 4, 8] = 4  # ensemble: of the cross-validation
+    rounds: int = field(default=50, metadata={"min": 1, "max": 1000})  # ensemble: picks, of which weights are shares
+
+    def faults(self, given: Collection[str]) -> list[str]:
+        """Return what is wrong unless exactly one of an estimator and members is declared; `given` are the keys."""
+        if "members" not in given:
+            faults = [f"{name}: missing" for name in ("inputs", "estimator") if name not in given]
+            return faults + [f"{name}: only with members" for name in ("folds", "rounds") if name in given]
+        faults = [f"{name}: not beside members, each of which has its own" for name in OF_A_MEMBER if name in given]
+        faults += [f"{name}: not beside members, which are not tuned" for name in OF_ONE if name in given]
+        faults += [
+            f"members.{name}: a name should be of a to z, 0 to 9 and _"
+            for name in self.members or {}
+            if not re.fullmatch("[a-z0-9_]+", name)
+        ]
+        return faults + (["members: should hold at least one"] if self.members == {} else [])
+
+
+def member_conf(conf: ModelConf, name: str) -> ModelConf:
+    """Return the declaration of one member by itself, with what all members share."""
+    member = conf.members[name]
+    return replace(
+        conf,
+        inputs=member.inputs,
+        estimator=member.estimator,
+        classifier=member.classifier,
+        regressor=member.regressor,
+        early_stopping=member.early_stopping,
+        members={},
+    )

@@ -11,7 +11,7 @@ from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models import stopping
 from stages.shared.models.constraints import monotone_arguments, row_weights
-from stages.shared.models.declared import ModelConf
+from stages.shared.models.declared import ModelConf, NotOffered
 from stages.shared.models.dense import fit_dense
 from stages.shared.models.make import accepts, make_estimator
 from stages.shared.models.objective import objective_arguments
@@ -109,9 +109,9 @@ def make_declared(conf: ModelConf, where: str, seed: int, task: Task, features: 
 
 
 def check_weights(conf: ModelConf, estimator: Any, where: str) -> None:
-    """Raise InputError where class weights are declared for an estimator whose `fit` takes none."""
+    """Raise NotOffered where class weights are declared for an estimator whose `fit` takes none."""
     if conf.class_weight is not None and not accepts(estimator.fit, "sample_weight"):
-        raise InputError(f"{where}: class_weight: {type(estimator).__name__} takes no weights")
+        raise NotOffered(f"{where}: class_weight: {type(estimator).__name__} takes no weights")
 
 
 def check_empty(estimator: Any, features: list[Feature], train: Rows, where: str) -> None:
@@ -131,3 +131,11 @@ def one_order_of_sums(estimator: Any) -> Any:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, None if type(estimator).__name__ in ONE_THREAD else "blas")
+
+
+def n_trees(estimator: Any) -> int | None:
+    """Return the number of trees where they are not the declared ones: boosting stops early."""
+    if hasattr(estimator, "booster_"):
+        return int(estimator.booster_.best_iteration or estimator.booster_.current_iteration())
+    best = getattr(estimator, "best_iteration", None) if getattr(estimator, "early_stopping_rounds", None) else None
+    return None if best is None else int(best) + 1

@@ -53,7 +53,11 @@ def dealt(X: Array, places: list[int], seed: tuple[int, ...]) -> Array:
 
 def some(rows: Rows) -> Rows:
     """Return at most MOST_ROWS rows, at even places."""
-    if len(rows.y) <= MOST_ROWS:
-        return rows
-    places = np.unique(np.linspace(0, len(rows.y) - 1, MOST_ROWS).round().astype(int))
-    return rows.take(places)
+    return rows.take(even_places(len(rows.y)))
+
+
+def even_places(n_rows: int) -> Array:
+    """Return at most MOST_ROWS places of `n_rows`, evenly."""
+    if n_rows <= MOST_ROWS:
+        return np.arange(n_rows)
+    return np.unique(np.linspace(0, n_rows - 1, MOST_ROWS).round().astype(int))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.shared.errors import InputError
 from stages.shared.metrics import mean_loss
-from stages.shared.models.declared import ModelConf, Objective
+from stages.shared.models.declared import ModelConf, NotOffered, Objective
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def objective_arguments(conf: ModelConf, target: str, where: str) -> dict[str, A
     known = ARGUMENTS.get(family)
     if known is None or name not in known:
         offered = f"it has squared, {', '.join(known)}" if known else "say it in the arguments of its regressor"
-        raise InputError(f"{where}: objective: {family} is not offered {name}; {offered}")
+        raise NotOffered(f"{where}: objective: {family} is not offered {name}; {offered}")
     arguments, key = known[name]
     return {**arguments, key: parameter} if key else dict(arguments)
 

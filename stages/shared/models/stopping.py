@@ -108,6 +108,8 @@ def _fit_epochs(conf: ModelConf, estimator: Any, task: str, train: Rows, validat
 
     seed, patience, n_epochs = estimator.random_state, conf.early_stopping or 0, estimator.max_iter
     estimator.set_params(random_state=np.random.RandomState(seed))  # else every epoch has the same order of rows
+    if estimator.batch_size != "auto":  # scikit-learn does so too, and warns every epoch
+        estimator.set_params(batch_size=min(estimator.batch_size, len(train.y)))
     mean, scale = (float(np.mean(train.y)), float(np.std(train.y)) or 1.0) if task == "regression" else (0.0, 1.0)
     y = (train.y - mean) / scale if task == "regression" else train.y
     extra: dict[str, Any] = {} if task == "regression" else {"classes": np.unique(train.y)}

@@ -1,0 +1,177 @@
+"""Fits several declared models under cross-validation and weighs them by the scores of rows they have not seen.
+
+Train and validation rows are cut into folds together (crossvalidate.py); every member is fitted once a fold and scores
+the rows held out, by which selection.py weighs the members. What then answers is, of a member that was picked:
+
+- folds by bucket: the mean of its fold models. Validation rows are fitted on too, and each row still has scores of
+  models that were not fitted on it, so that all of them calibrate, set the threshold and the interval.
+- folds by time: one model, fitted as it would be by itself, on train rows, stopped by validation rows. A fold model
+  knows nothing after its span, and averaging old ones in would answer for a time that is over. Weights are those of all
+  spans; validation rows decide the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.runtime.model import Model
+from stages.runtime.plan import Feature
+from stages.shared.errors import InputError
+from stages.shared.files import write_json
+from stages.shared.models.constraints import row_weights
+from stages.shared.models.crossvalidate import Fold, Scored, cross_validate, make_folds, some_classes
+from stages.shared.models.declared import ModelConf, NotOffered, member_conf
+from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees
+from stages.shared.models.judged import Judged, judge_on_validation
+from stages.shared.models.objective import validation_loss
+from stages.shared.models.selection import Selection, select, weighted
+from stages.shared.models.store import store
+from stages.shared.plots import Table
+from stages.shared.progress import say
+from stages.shared.rows import Rows, together
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fitted model of the ensemble."""
+
+    member: str
+    fitted: Fitted
+    classes: list[int] | None  # the numbers of those it knows; None: all
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The members and what was found out about them."""
+
+    selection: Selection
+    parts: list[Part]  # of the members picked, in the file's order, by fold
+    scored: dict[str, list[Scored]]  # by member and fold
+    rows: Rows  # train, then validation
+    folds: list[Fold]
+
+
+def fit_ensemble(
+    conf: ModelConf,
+    where: str,
+    seed: int,
+    task: Task,
+    features: list[Feature],
+    train: Rows,
+    validation: Rows,
+    gap_days: float,
+) -> Ensemble:
+    """Return the members, fitted and weighed. Raises InputError, naming the member, for what an estimator refuses."""
+    rows = together(train, validation)
+    folds = make_folds(rows, conf.folds, gap_days)
+    scored = dict(_cross_validate_members(conf, where, seed, task, features, rows, folds))
+    if not scored:
+        raise InputError(f"{where}: no member can do what is declared for all")
+    held = rows.take(np.concatenate([fold.held for fold in folds]))
+    weight = row_weights(held, conf.class_weight, task.classes, where)
+
+    def loss_of(scores: Array) -> float:
+        return validation_loss(conf, task.kind, held.y, scores, weight)
+
+    scores = {name: np.concatenate([fold.scores for fold in found]) for name, found in scored.items()}
+    selection = select(scores, loss_of, conf.rounds)
+    picked = [name for name, count in selection.picks.items() if count]
+    if rows.time is None:
+        parts = [Part(name, fold.fitted, fold.classes) for name in picked for fold in scored[name]]
+    else:
+        fits = {
+            name: fit_declared(
+                member_conf(conf, name), f"{where}: members.{name}", seed, task, features, train, validation
+            )
+            for name in picked
+        }
+        parts = [Part(name, fitted, None) for name, fitted in fits.items()]
+    return Ensemble(selection, parts, scored, rows, folds)
+
+
+def _cross_validate_members(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], rows: Rows, folds: list[Fold]
+) -> Iterator[tuple[str, list[Scored]]]:
+    """Yield what the folds gave, by member; one that cannot do what is declared for all is left out, and it says so."""
+    for number, name in enumerate(conf.members, start=1):
+        say(f"train: member {number} of {len(conf.members)}, {name}, {len(folds)} folds")
+        began = time.monotonic()
+        try:
+            found = list(
+                cross_validate(member_conf(conf, name), f"{where}: members.{name}", seed, task, features, rows, folds)
+            )
+        except NotOffered as error:
+            say(f"train: left out: {error}")
+            continue
+        say(f"train: {name} took {time.monotonic() - began:.1f} s")
+        yield name, found
+
+
+def store_ensemble(folder: Path, ensemble: Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
+    """Write each part into a folder of its own; return what model.json says."""
+    task = Task(shared["task"], shared["classes"])
+    parts, numbers = [], dict.fromkeys(ensemble.selection.picks, 0)
+    for part in ensemble.parts:
+        numbers[part.member] += 1
+        name = f"members/{part.member}/{numbers[part.member]}"
+        known = task if part.classes is None else some_classes(task, part.classes)
+        (folder / name).mkdir(parents=True)
+        store(folder / name, part.fitted.estimator, {"task": known.kind, "classes": known.classes, **part.fitted.meta})
+        parts.append({"folder": name, "count": ensemble.selection.picks[part.member], "classes": part.classes})
+    told = ", ".join(f"{weight:.2f} {name}" for name, weight in weights(ensemble.selection).items() if weight)
+    meta = {**shared, "kind": "ensemble", "estimator": f"ensemble: {told}", "dense": None, "parts": parts}
+    write_json(folder / "model.json", meta)
+    return meta
+
+
+def judge_ensemble(ensemble: Ensemble, task: Task, model: Model, train: Rows, validation: Rows) -> Judged:
+    """Return the rows that decide: all, each scored by the fold models that were not fitted on it; by time the
+    validation rows."""
+    rows, picks = ensemble.rows, ensemble.selection.picks
+    if rows.time is not None:
+        return judge_on_validation(model, train, validation)
+    fold_of = np.empty(len(rows.y), dtype=int)
+    for number, fold in enumerate(ensemble.folds):
+        fold_of[fold.held] = number
+
+    def score(places: Array, X: Array) -> Array:
+        scores = np.empty((len(places), model.n_outputs))
+        for number in range(len(ensemble.folds)):
+            own = fold_of[places] == number
+            found = {name: fold[number].score(task, X[own]) for name, fold in ensemble.scored.items() if picks[name]}
+            scores[own] = weighted(found, picks)
+        return scores
+
+    scores = np.empty((len(rows.y), model.n_outputs))
+    for number, fold in enumerate(ensemble.folds):
+        scores[fold.held] = weighted({name: found[number].scores for name, found in ensemble.scored.items()}, picks)
+    return Judged(rows, len(validation.y), scores, score, lambda: (rows.y, scores[:, 0]))
+
+
+def weights(selection: Selection) -> dict[str, float]:
+    """Return each member's share of the picks."""
+    total = sum(selection.picks.values())
+    return {name: round(count / total, 6) for name, count in selection.picks.items()}
+
+
+def members_table(ensemble: Ensemble, folder: Path) -> Table:
+    """Return each member's loss on rows held out, its weight, and its cost: trees fitted in all folds, bytes stored."""
+    selection, shares = ensemble.selection, weights(ensemble.selection)
+    rows: list[list[Any]] = []
+    for name, loss in selection.losses.items():
+        trees = sum(n_trees(fold.fitted.estimator) or 0 for fold in ensemble.scored[name])
+        rows.append([name, loss, shares[name], trees, _stored_bytes(folder / "members" / name)])
+    whole = ["ensemble", selection.loss, 1.0, sum(row[3] for row in rows), sum(row[4] for row in rows)]
+    return Table(["member", "loss", "weight", "trees", "bytes"], [*rows, whole])
+
+
+def _stored_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*/*"))  # none where it was not picked
