@@ -322,7 +322,7 @@ def folder(small: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["boosting_sklearn", "neural", "xgboost"])
+@pytest.mark.parametrize("model", ["boosting_sklearn", "neural", "xgboost", "ensemble"])
 def test_a_choice_runs_through_to_the_wheel_and_is_the_same_for_any_threads(folder: Path, model: str) -> None:
     if model == "xgboost":
         pytest.importorskip("xgboost")

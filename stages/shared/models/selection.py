@@ -16,6 +16,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 WORTH = 0.0005  # a model leaves whose absence adds less than this share of the loss; see conf/model/ensemble.yaml
 
+ROUNDING = 1e-9  # a loss that is lower by less, as a share, is the same
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -41,7 +43,7 @@ def select(scores: dict[str, Array], loss_of: Callable[[Array], float], rounds: 
         place = int(np.argmin(found))
         picked.append(names[place])
         total = total + scores[names[place]]
-        if found[place] < best:
+        if found[place] < best - ROUNDING * abs(best):
             best, best_picked = found[place], list(picked)
     picks, loss = _leave(scores, {name: best_picked.count(name) for name in names}, loss_of, best)
     return Selection(picks, losses, loss)
