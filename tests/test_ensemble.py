@@ -57,7 +57,7 @@ def fit(task: str, conf: ModelConf, train: Rows, validation: Rows, of: Task | No
 
 
 def stored(folder: Path, ensemble: Ensemble, of: Task) -> Model:
-    store_ensemble(folder, ensemble, of, {"task": of.kind, "classes": of.classes, "threshold": 0.5})
+    store_ensemble(folder, ensemble, {"task": of.kind, "classes": of.classes, "threshold": 0.5})
     return Model(folder)
 
 
