@@ -63,7 +63,7 @@ def main() -> None:
         (reports / "plots").mkdir()
         store_fitted(data / "baseline", fit_baseline(task, features, train), shared)
         if conf.members:
-            fitted: Fitted | Ensemble = fit_ensemble(conf, where, seed, task, features, train, validation, gap_days)
+            fitted: Fitted | Ensemble = fit_ensemble(conf, where, seed, task, features, train, validation)
         else:
             fitted = fit_declared(conf, where, seed, task, features, train, validation)
         meta = store_fitted(data, fitted, shared)

@@ -53,7 +53,7 @@ def rows(task: str, n: int, seed: int, by_time: bool = False) -> Rows:
 
 
 def fit(task: str, conf: ModelConf, train: Rows, validation: Rows, of: Task | None = None) -> Ensemble:
-    return fit_ensemble(conf, "c", 1, of or TASKS[task], FEATURES, train, validation, 0.0)
+    return fit_ensemble(conf, "c", 1, of or TASKS[task], FEATURES, train, validation)
 
 
 def stored(folder: Path, ensemble: Ensemble, of: Task) -> Model:
@@ -185,11 +185,11 @@ def test_a_rising_column_only_raises_the_mean() -> None:
     train, validation = (
         dataclasses.replace(part, X=part.X[:, :3]) for part in (rows("regression", 200, 1), rows("regression", 60, 2))
     )
-    ensemble = fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation, 0.0)
+    ensemble = fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation)
     assert list(ensemble.selection.picks) == ["trees"]
     conf = dataclasses.replace(conf, monotone={"bb": "increasing"})
     with pytest.raises(InputError, match=r"monotone.bb: no number in the features has this name; did you mean 'b'"):
-        fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation, 0.0)
+        fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
-"""Fits several declared models under cross-validation and weighs them by the scores of rows they have not seen.
+"""Fits several declared models and weighs them by the scores of rows they have not seen.
 
-Train and validation rows are cut into folds together (crossvalidate.py); every member is fitted once a fold and scores
-the rows held out, by which selection.py weighs the members. What then answers is, of a member that was picked:
+Not split by time: train and validation rows are cut into folds together (crossvalidate.py), every member is fitted once
+a fold and scores the rows held out, by which selection.py weighs the members. A member that was picked answers with the
+mean of its fold models: validation rows are fitted on too, and each row still has scores of models that were not fitted
+on it, so that all rows calibrate, set the threshold and the interval.
 
-- folds by bucket: the mean of its fold models. Validation rows are fitted on too, and each row still has scores of
-  models that were not fitted on it, so that all of them calibrate, set the threshold and the interval.
-- folds by time: one model, fitted as it would be by itself, on train rows, stopped by validation rows. A fold model
-  knows nothing after its span, and averaging old ones in would answer for a time that is over. Weights are those of all
-  spans; validation rows decide the rest.
+Split by time: there is one fold, train rows before validation rows, and so a member is what it would be by itself. Old
+spans are no guide to the time after the last: weights from four growing spans did worse on the span to come than those
+from the latest alone (rides -1.9% and -0.9% against boosting, houses +4.9% and +4.9%), for five times the fits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stages.shared.files import write_json
 from stages.shared.models.constraints import row_weights
 from stages.shared.models.crossvalidate import Fold, Scored, cross_validate, make_folds, some_classes
 from stages.shared.models.declared import ModelConf, NotOffered, member_conf
-from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees
+from stages.shared.models.fit import Fitted, Task, n_trees
 from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.selection import Selection, select, weighted
@@ -60,18 +60,12 @@ class Ensemble:
 
 
 def fit_ensemble(
-    conf: ModelConf,
-    where: str,
-    seed: int,
-    task: Task,
-    features: list[Feature],
-    train: Rows,
-    validation: Rows,
-    gap_days: float,
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
 ) -> Ensemble:
     """Return the members, fitted and weighed. Raises InputError, naming the member, for what an estimator refuses."""
-    rows = together(train, validation)
-    folds = make_folds(rows, conf.folds, gap_days)
+    rows, n_train = together(train, validation), len(train.y)
+    by_time = [Fold(np.arange(n_train), np.arange(n_train, len(rows.y)))]
+    folds = make_folds(rows, conf.folds) if rows.time is None else by_time
     scored = dict(_cross_validate_members(conf, where, seed, task, features, rows, folds))
     if not scored:
         raise InputError(f"{where}: no member can do what is declared for all")
@@ -84,16 +78,7 @@ def fit_ensemble(
     scores = {name: np.concatenate([fold.scores for fold in found]) for name, found in scored.items()}
     selection = select(scores, loss_of, conf.rounds)
     picked = [name for name, count in selection.picks.items() if count]
-    if rows.time is None:
-        parts = [Part(name, fold.fitted, fold.classes) for name in picked for fold in scored[name]]
-    else:
-        fits = {
-            name: fit_declared(
-                member_conf(conf, name), f"{where}: members.{name}", seed, task, features, train, validation
-            )
-            for name in picked
-        }
-        parts = [Part(name, fitted, None) for name, fitted in fits.items()]
+    parts = [Part(name, fold.fitted, fold.classes) for name in picked for fold in scored[name]]
     return Ensemble(selection, parts, scored, rows, folds)
 
 
@@ -102,7 +87,7 @@ def _cross_validate_members(
 ) -> Iterator[tuple[str, list[Scored]]]:
     """Yield what the folds gave, by member; one that cannot do what is declared for all is left out, and it says so."""
     for number, name in enumerate(conf.members, start=1):
-        say(f"train: member {number} of {len(conf.members)}, {name}, {len(folds)} folds")
+        say(f"train: member {number} of {len(conf.members)}, {name}, {len(folds)} fits")
         began = time.monotonic()
         try:
             found = list(
@@ -146,6 +131,8 @@ def judge_ensemble(ensemble: Ensemble, task: Task, model: Model, train: Rows, va
         scores = np.empty((len(places), model.n_outputs))
         for number in range(len(ensemble.folds)):
             own = fold_of[places] == number
+            if not own.any():
+                continue
             found = {name: fold[number].score(task, X[own]) for name, fold in ensemble.scored.items() if picks[name]}
             scores[own] = weighted(found, picks)
         return scores
