@@ -29,7 +29,12 @@ class Network:
         """Return `raw_matrix` of one row, bit for bit."""
         import numpy as np
 
-        return self._block(np.array([row]))[0].tolist()  # type: ignore[no-any-return]
+        x = np.array(row)
+        for depth, (weights, bias) in enumerate(self.layers):
+            terms = np.vstack([bias, x[:, None] * weights])
+            total = np.cumsum(terms, axis=0)[-1]  # one by one, as in the matrix; a plain sum would add by pairs
+            x = total if depth == len(self.layers) - 1 else np.maximum(total, 0.0)
+        return x.tolist()  # type: ignore[no-any-return]
 
     def _block(self, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
