@@ -22,7 +22,7 @@ from stages.shared.bootstrap import compare, interval, measure, resample
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
-from stages.shared.metrics import HEADLINE
+from stages.shared.metrics import HEADLINE, Cut
 from stages.shared.pictures import draw
 from stages.shared.rows import Rows, read_rows
 from stages.shared.tables import connect, copy_to_parquet
@@ -49,11 +49,10 @@ def main() -> None:
     check_classes(rows, contract)
     model, linear = Model(MODEL), Model(MODEL / "baseline")
     scores = model.score_matrix(rows.X)
-    threshold = model.meta["threshold"]
     predictions = {
-        "model": (scores, threshold),
-        "linear": (linear.score_matrix(rows.X), linear.meta["threshold"]),
-        "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), 0.5),
+        "model": (scores, cut_of(model)),
+        "linear": (linear.score_matrix(rows.X), cut_of(linear)),
+        "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), plain_cut(contract)),
     }
     around = intervals_of(model, scores)
     measured = measure(contract.task, rows, predictions, conf.resamples, seed)
@@ -61,7 +60,7 @@ def main() -> None:
     if around is not None:
         compared["prediction_interval"] = covered(model, rows, around, conf, seed)
     headline = HEADLINE[contract.task]
-    tables = plots.tables(contract, rows.y, scores, threshold, conf.plot_points)
+    tables = plots.tables(contract, rows.y, scores, cut_of(model), conf.plot_points)
     tables["baselines"] = baselines(headline, compared)
     with replacing(DATA, REPORTS) as (data, reports):
         write_predictions(data / "predictions.parquet", rows, contract, scores)
@@ -81,6 +80,16 @@ def check_classes(rows: Rows, contract: Contract) -> None:
         only = contract.classes[rows.y[0]] if contract.classes else float(rows.y[0])
         where = f"conf/data/{contract.name}.yaml"
         raise InputError(f"{where}: {contract.target} is {only!r} in all {len(rows.y)} test rows (split)")
+
+
+def cut_of(model: Model) -> Cut:
+    """Return what calls a class: the threshold of two, the factors of more."""
+    return model.meta["factors"] if model.task == "multiclass" else model.meta["threshold"]  # type: ignore[no-any-return]
+
+
+def plain_cut(contract: Contract) -> Cut:
+    """Return what calls the likeliest class."""
+    return [1.0] * len(contract.classes) if contract.task == "multiclass" else 0.5
 
 
 def verdict(name: str, compared: dict[str, Any]) -> str:

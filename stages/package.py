@@ -38,7 +38,7 @@ from stages.shared.wheel import build_wheel
 PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepare", "featurize", "train", "evaluate"))
 DATA, REPORTS = Path("data/package"), Path("reports/package")
 RUNTIME = Path(stages.runtime.__file__ or "").parent
-REPORT_FILES = {"prepare": "summary.json", "train": "summary.json", "evaluate": "intervals.json"}
+REPORT_FILES = {"prepare": "summary.json", "train": "decisions.json", "evaluate": "intervals.json"}
 IMPORTANCE = Path("reports/train/plots/importance.csv")
 MODEL_FILES = {"lightgbm": "model.txt", "skops": "model.skops", "xgboost": "model.xgboost.json"}
 REQUIRES = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # by kind, pinned to what trained it

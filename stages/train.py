@@ -1,11 +1,12 @@
 """Fits the chosen model on the training rows, and beside it the linear baseline.
 
 data/featurize, data/prepare/contract.json, split.json -> data/train/model.json and the model's own file, baseline/,
-trials.parquet; reports/train/summary.json, tuning.json, plots/. By hand: python -m stages.train model=boosting seed=7
+trials.parquet; reports/train/{summary,decisions,tuning}.json, plots/. By hand:
+python -m stages.train model=boosting seed=7
 
 Validation rows stop boosting early, calibrate, set the threshold or the interval, and rank the columns; test rows are
-not read. So `validation_loss` flatters, and what evaluate finds on test rows is the number to quote. An ensemble has
-train and validation rows decide together, each scored by models not fitted on it (stages/shared/models/ensemble.py).
+not read. Then the model is fitted again, with them too. `validation_loss` flatters: quote what evaluate finds. In an
+ensemble, train and validation rows decide together, each scored by models that were not fitted on it.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from stages.runtime.plan import Feature
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
-from stages.shared.models.baseline import fit_baseline, prior
+from stages.shared.models.baseline import prior, store_baseline
 from stages.shared.models.calibrate import apply
-from stages.shared.models.decisions import decide
+from stages.shared.models.chosen import fit_again, fit_chosen, judge, size, store_fitted, told_of
+from stages.shared.models.decisions import decide, loss_on_validation
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.ensemble import Ensemble, fit_ensemble, judge_ensemble, members_table, store_ensemble, weights
-from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees, one_order_of_sums
+from stages.shared.models.ensemble import (
+    Ensemble,
+    members_table,
+)
+from stages.shared.models.fit import Task, one_order_of_sums
 from stages.shared.models.importance import even_places, permutation_importance
-from stages.shared.models.judged import Judged, judge_on_validation
+from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.record import told, write_tuning
 from stages.shared.models.reference import fit_reference
-from stages.shared.models.store import store
 from stages.shared.models.tuning import Tuned, tune
 from stages.shared.plots import Table, write_table
 from stages.shared.rows import FEATURES, Rows, read_rows, together
@@ -51,7 +55,7 @@ def main() -> None:
     train, validation = (read_rows(side, contract) for side in ("train", "validation"))
     check_target(train, contract)
     task = Task(contract.task, contract.classes)
-    shared = {"task": task.kind, "classes": task.classes, "threshold": 0.5, "prior": prior(train, contract)}
+    shared = {"task": task.kind, "classes": task.classes, **plain_cut(task), "prior": prior(train, contract)}
     gap_days = read_json(SPLIT)["gap_days"]
     if conf.members:
         tuned = Tuned(conf)
@@ -61,21 +65,24 @@ def main() -> None:
     with replacing(DATA, REPORTS) as (data, reports):
         (data / "baseline").mkdir()
         (reports / "plots").mkdir()
-        store_fitted(data / "baseline", fit_baseline(task, features, train), shared)
-        if conf.members:
-            fitted: Fitted | Ensemble = fit_ensemble(conf, where, seed, task, features, train, validation)
-        else:
-            fitted = fit_declared(conf, where, seed, task, features, train, validation)
-        meta = store_fitted(data, fitted, shared)
+        store_baseline(data / "baseline", conf, where, seed, task, features, train, validation, shared)
+        fitted = fit_chosen(conf, where, seed, task, features, train, validation)
+        store_fitted(data, fitted, shared)
         judged = judge(Model(data), fitted, task, train, validation)
-        decided, summary = decide(conf, where, seed, task.kind, judged, reports / "plots")
-        write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
+        decided, why = decide(conf, where, seed, task.kind, judged, reports / "plots")
         calibration = decided.get("calibration")
         write_importance(reports / "plots/importance.csv", conf, task.kind, judged, calibration, features, seed)
         if isinstance(fitted, Ensemble):
             write_table(reports / "plots/ensemble.csv", members_table(fitted, data))
-        summary = {"rows": len(train.y), **size(fitted), **summary, **write_tuning(tuned, data, reports)}
-        write_json(reports / "summary.json", summary)
+        if conf.refit:
+            fitted = fit_again(conf, where, seed, task, features, fitted, together(train, validation))
+        meta = store_fitted(data, fitted, shared)
+        write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
+        loss = loss_on_validation(conf, task.kind, judged)
+        summary = {"rows": len(train.y), **size(fitted), "validation_loss": round(loss, 6)}
+        summary |= {"threshold": why["threshold"]} if "threshold" in why else {}
+        write_json(reports / "decisions.json", why | told_of(fitted))
+        write_json(reports / "summary.json", {**summary, **write_tuning(tuned, data, reports)})
     tuned.forget()
     if tuned.trials:
         print(told(tuned))
@@ -96,28 +103,9 @@ def check_target(train: Rows, contract: Contract) -> None:
         raise InputError(f"{contract.target}: no training rows of class {', '.join(map(repr, absent))}")
 
 
-def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
-    """Write a fitted model into a folder; return what its model.json says."""
-    if isinstance(fitted, Ensemble):
-        return store_ensemble(folder, fitted, shared)
-    return store(folder, fitted.estimator, {**shared, **fitted.meta})
-
-
-def judge(model: Model, fitted: Fitted | Ensemble, task: Task, train: Rows, validation: Rows) -> Judged:
-    """Return the rows that decide, with the scores of models that were not fitted on them."""
-    if isinstance(fitted, Ensemble):
-        return judge_ensemble(fitted, task, model, train, validation)
-    if model.kind == "xgboost":  # its own evaluator is faster than ours
-        return judge_on_validation(model, train, validation, lambda X: fitted.score(task, X))
-    return judge_on_validation(model, train, validation)
-
-
-def size(fitted: Fitted | Ensemble) -> dict[str, Any]:
-    """Return the weights of an ensemble; the number of trees where they are not the declared ones."""
-    if isinstance(fitted, Ensemble):
-        return {"out_of_fold_loss": round(fitted.selection.loss, 6), "weights": weights(fitted.selection)}
-    trees = n_trees(fitted.estimator)
-    return {} if trees is None else {"trees": trees}
+def plain_cut(task: Task) -> dict[str, Any]:
+    """Return what calls the likeliest class, until validation rows decide otherwise."""
+    return {"threshold": 0.5} if task.kind != "multiclass" else {"factors": [1.0] * len(task.classes)}
 
 
 def write_importance(

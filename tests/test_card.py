@@ -57,6 +57,20 @@ def test_the_threshold_stands_between_its_neighbours() -> None:
     ) in card({"threshold": 0.3, "threshold_sensitivity": sides})
 
 
+def test_factors_of_the_classes_are_told() -> None:
+    values = {"y": Column("category", "target", values=["a", "b", "c"])}
+    contract = Contract("t", "multiclass", None, {"a": Column("number"), **values}, [], {})
+
+    def card_of(trained: dict[str, Any]) -> str:
+        reports = {"prepare": PREPARED, "train": trained, "evaluate": EVALUATED, "importance": []}
+        return model_card("t", contract, reports, LINEAGE)
+
+    found = card_of({"factors": [0.5, 2.0, 1.0], "left_out_macro_f1": {"plain": 0.4, "factors": 0.5}})
+    assert "multiplying: `a` 0.5, `b` 2, `c` 1; macro F1 on rows left out: 0.4 without factors, 0.5 with." in found
+    found = card_of({"factors": [1.0, 1.0, 1.0], "left_out_macro_f1": {"plain": 0.5, "factors": 0.4}})
+    assert "The likeliest class is called; macro F1" in found
+
+
 def test_the_interval_is_told_with_its_coverage_of_test_rows() -> None:
     measured = {
         "coverage": {"value": 0.85, "low": 0.8, "high": 0.9},

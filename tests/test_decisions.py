@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import fbeta_score, precision_score, recall_score
+from sklearn.metrics import f1_score, fbeta_score, precision_score, recall_score
 
 from stages.runtime.calibration import make_calibrate
 from stages.runtime.predictor import interval
@@ -31,6 +31,7 @@ from stages.shared.models.calibrate import (
 )
 from stages.shared.models.conformal import fit_interval, usual_error
 from stages.shared.models.declared import Costs, Interval, Threshold
+from stages.shared.models.factors import best_factors, choose_factors
 from stages.shared.models.threshold import choose_threshold, cuts, sensitivity
 from stages.shared.rows import Rows
 
@@ -227,8 +228,8 @@ def test_costs_and_isotonic_run_through_to_the_wheel(folder: Path) -> None:
     run_stage(folder, "train", *PIPELINE["train"])
     run_stage(folder, "evaluate", *PIPELINE["evaluate"])
     assert "all equal" in run_stage(folder, "package", *PIPELINE["package"]).stdout
-    summary = json.loads((folder / "reports/train/summary.json").read_text())
-    assert set(summary["threshold_sensitivity"]["at"]) == {"called", "precision", "recall", "cost"}
+    why = json.loads((folder / "reports/train/decisions.json").read_text())
+    assert set(why["threshold_sensitivity"]["at"]) == {"called", "precision", "recall", "cost"}
     header = (folder / "reports/train/plots/threshold.csv").read_text().splitlines()[0]
     assert header == "threshold,called,precision,recall,cost"
     assert json.loads((folder / "data/train/model.json").read_text())["calibration"]["method"] == "isotonic"
@@ -240,3 +241,57 @@ def test_faults_of_a_threshold_are_named_within_it(folder: Path) -> None:
     done = run_stage(folder, "train", *PIPELINE["train"], check=False)
     assert "threshold.costs.false_positiv: unknown key; did you mean 'false_positive'?" in done.stderr
     assert "threshold.costs.false_negative: missing" in done.stderr
+
+
+def probabilities(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes, one of them rare, and what a good model would say of them."""
+    random = np.random.default_rng(seed)
+    x = random.normal(0, 1.5, n)
+    raw = np.column_stack([np.full(n, 2.5), x + 1, -x - 1])
+    p = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
+    y = (random.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1)
+    return np.minimum(y, 2), p
+
+
+def best_by_trying(y: np.ndarray, p: np.ndarray) -> float:
+    grid = np.geomspace(1 / 20, 20, 60)
+    return max(
+        f1_score(y, (p * [1.0, b, c]).argmax(axis=1), average="macro", zero_division=0) for b in grid for c in grid
+    )
+
+
+def test_factors_give_the_macro_f1_that_trying_many_gives() -> None:
+    y, p = probabilities(400, 1)
+    found = f1_score(y, (p * best_factors(y, p, np.ones(400))).argmax(axis=1), average="macro", zero_division=0)
+    assert found >= best_by_trying(y, p) - 0.01
+    assert found > f1_score(y, p.argmax(axis=1), average="macro", zero_division=0) + 0.05
+
+
+def test_factors_help_on_rows_that_they_were_not_found_on_and_say_how_much() -> None:
+    y, p = probabilities(3000, 2)
+    factors, told = choose_factors(rows_of(y), p)
+    y_new, p_new = probabilities(20_000, 3)
+    plain, weighed = (
+        f1_score(y_new, (p_new * given).argmax(axis=1), average="macro", zero_division=0) for given in (1.0, factors)
+    )
+    assert weighed > plain + 0.05
+    assert told["factors"] == pytest.approx(weighed, abs=0.05)
+    assert told["plain"] == pytest.approx(plain, abs=0.05)
+
+
+def test_factors_that_do_no_better_on_rows_left_out_are_one() -> None:
+    random = np.random.default_rng(4)
+    y = np.arange(90) % 3
+    p = random.dirichlet([1, 1, 1], 90)  # says nothing
+    factors, told = choose_factors(rows_of(y), p)
+    assert (told["factors"] > told["plain"]) == (factors != [1.0, 1.0, 1.0])
+    sure = np.eye(3)[y] * 0.8 + 0.1
+    assert choose_factors(rows_of(y), sure)[0] == [1.0, 1.0, 1.0]
+
+
+def test_factors_count_rows_by_their_weight_and_bear_a_class_without_rows() -> None:
+    y, p = probabilities(300, 5)
+    weight = np.where(y == 1, 30.0, 1.0)
+    as_often = np.repeat(np.arange(300), weight.astype(int))
+    assert best_factors(y, p, weight) == pytest.approx(best_factors(y[as_often], p[as_often], np.ones(len(as_often))))
+    assert best_factors(y[y < 2], p[y < 2], np.ones(int((y < 2).sum())))[2] == 1.0

@@ -18,7 +18,7 @@ from conftest import PIPELINE, TOY, make_workspace, run_in, run_stage, toy_rows,
 from test_models import FEATURES, TASKS, X_NEW
 from test_models import rows as plain_rows
 
-from stages.runtime.model import Model, NotExplained
+from stages.runtime.model import Model
 from stages.shared.config import build
 from stages.shared.errors import InputError
 from stages.shared.lineage import dvc_hash
@@ -57,7 +57,8 @@ def fit(task: str, conf: ModelConf, train: Rows, validation: Rows, of: Task | No
 
 
 def stored(folder: Path, ensemble: Ensemble, of: Task) -> Model:
-    store_ensemble(folder, ensemble, {"task": of.kind, "classes": of.classes, "threshold": 0.5})
+    shared = {"threshold": 0.5, "factors": [1.0] * len(of.classes), "reference": [0.0, 0.0, None, 0.0]}
+    store_ensemble(folder, ensemble, {"task": of.kind, "classes": of.classes, **shared})
     return Model(folder)
 
 
@@ -89,8 +90,9 @@ def test_the_stored_ensemble_is_the_weighted_mean_and_a_row_scores_as_in_the_mat
     if task != "regression":
         assert matrix.min() >= 0
         assert matrix.max() <= 1
-    with pytest.raises(NotExplained, match="contributions are not available for ensemble: "):
-        model.contributions_row(X_NEW[0].tolist())
+    parts = model.contributions_row(X_NEW[0].tolist(), [feature["column"] for feature in FEATURES])
+    for (base, own), raw in zip(parts, model.raw_matrix(X_NEW[:1])[0], strict=True):
+        assert base + sum(own.values()) == pytest.approx(raw, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -285,8 +287,9 @@ def test_the_reports_agree_with_each_other(packaged: Path) -> None:
     summary = json.loads((packaged / "reports/train/summary.json").read_text())
     with (packaged / "reports/train/plots/ensemble.csv").open() as file:
         table = {row["member"]: row for row in csv.DictReader(file)}
-    assert {name: float(table[name]["weight"]) for name in summary["weights"]} == summary["weights"]
-    assert sum(summary["weights"].values()) == pytest.approx(1, abs=1e-5)
+    weights = json.loads((packaged / "reports/train/decisions.json").read_text())["weights"]
+    assert {name: float(table[name]["weight"]) for name in weights} == weights
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
     assert float(table["ensemble"]["loss"]) == summary["out_of_fold_loss"]
     assert summary["out_of_fold_loss"] <= min(float(row["loss"]) for row in table.values()) * 1.001
     assert "linear" in json.loads((packaged / "reports/evaluate/intervals.json").read_text())

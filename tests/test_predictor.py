@@ -243,8 +243,10 @@ def test_constant_or_empty_number_is_not_divided_by_zero(values):
          {"prediction": "p", "probabilities": {"n": 0.75, "p": 0.25}}),
         ({"task": "binary", "classes": ["n", "p"], "threshold": 0.5}, [0.25],
          {"prediction": "n", "probabilities": {"n": 0.75, "p": 0.25}}),
-        ({"task": "multiclass", "classes": ["a", "b", "c"]}, [0.2, 0.4, 0.4],
+        ({"task": "multiclass", "classes": ["a", "b", "c"], "factors": [1.0, 1.0, 1.0]}, [0.2, 0.4, 0.4],
          {"prediction": "b", "probabilities": {"a": 0.2, "b": 0.4, "c": 0.4}}),
+        ({"task": "multiclass", "classes": ["a", "b", "c"], "factors": [2.5, 1.0, 1.2]}, [0.2, 0.4, 0.4],
+         {"prediction": "a", "probabilities": {"a": 0.2, "b": 0.4, "c": 0.4}}),
     ],
 )  # fmt: skip
 def test_answer_names_the_class(meta, scores, expected):

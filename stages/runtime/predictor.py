@@ -84,7 +84,7 @@ class Predictor:
 
 def answer(meta: Mapping[str, Any], scores: list[float]) -> dict[str, Any]:
     """Return {"prediction": value, "interval": [low, high]} for regression, the interval where the model has one;
-    {"prediction": class, "probabilities": {class: p}} otherwise."""
+    {"prediction": class, "probabilities": {class: p}} otherwise, the class by `threshold` or, of more, by `factors`."""
     if meta["task"] == "regression":
         bounds = interval(meta, scores[0])
         return {"prediction": scores[0]} if bounds is None else {"prediction": scores[0], "interval": bounds}
@@ -92,7 +92,8 @@ def answer(meta: Mapping[str, Any], scores: list[float]) -> dict[str, Any]:
     if meta["task"] == "binary":
         label = classes[1] if scores[0] >= meta["threshold"] else classes[0]
         return {"prediction": label, "probabilities": {classes[0]: 1.0 - scores[0], classes[1]: scores[0]}}
-    best = max(range(len(scores)), key=scores.__getitem__)
+    weighed = [score * factor for score, factor in zip(scores, meta["factors"], strict=True)]
+    best = max(range(len(scores)), key=weighed.__getitem__)
     return {"prediction": classes[best], "probabilities": dict(zip(classes, scores, strict=True))}
 
 

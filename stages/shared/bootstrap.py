@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.shared.metrics import HIGHER_IS_BETTER, compute
+from stages.shared.metrics import HIGHER_IS_BETTER, Cut, compute
 from stages.shared.progress import Progress
 from stages.shared.rows import Rows
 
@@ -20,14 +20,14 @@ BLOCK_CELLS = 4_000_000  # resamples x rows held at once, some 100 MB
 
 
 def measure(
-    task: str, rows: Rows, predictions: dict[str, tuple[Array, float]], n_resamples: int, seed: int
+    task: str, rows: Rows, predictions: dict[str, tuple[Array, Cut]], n_resamples: int, seed: int
 ) -> dict[str, dict[str, Array]]:
-    """Return {model: {metric: shape (1 + n_resamples,)}} of {model: (scores, threshold)}, the sample's value first."""
+    """Return {model: {metric: shape (1 + n_resamples,)}} of {model: (scores, cut)}, the sample's value first."""
     parts: dict[str, list[dict[str, Array]]] = {name: [] for name in predictions}
     progress, done = Progress("evaluate", "resamples", n_resamples), 0
     for W in resample(rows, n_resamples, seed):
-        for name, (scores, threshold) in predictions.items():
-            parts[name].append(compute(task, rows.y, scores, threshold, W))
+        for name, (scores, cut) in predictions.items():
+            parts[name].append(compute(task, rows.y, scores, cut, W))
         done += len(W)
         progress.update(done - 1)  # the first is the sample itself
     progress.close()

@@ -21,7 +21,7 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         "",
         *_measured(reports["evaluate"]),
         "",
-        *_decided(reports["train"], reports["evaluate"]),
+        *_decided(reports["train"], reports["evaluate"], contract.classes),
         *_importance(reports["importance"]),
         "## Data",
         "",
@@ -82,9 +82,14 @@ def _measured(evaluated: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _decided(trained: dict[str, Any], evaluated: dict[str, Any]) -> list[str]:
-    """Return what validation rows decided: calibration, threshold, interval, those that there are."""
-    parts = [*_calibration(trained), *_threshold(trained), *_prediction_interval(trained, evaluated)]
+def _decided(trained: dict[str, Any], evaluated: dict[str, Any], classes: list[str]) -> list[str]:
+    """Return what validation rows decided: calibration, threshold or factors, interval, those that there are."""
+    parts = [
+        *_calibration(trained),
+        *_threshold(trained),
+        *_factors(trained, classes),
+        *_prediction_interval(trained, evaluated),
+    ]
     return ["## Decided on validation rows", "", *parts] if parts else []
 
 
@@ -114,6 +119,17 @@ def _threshold(trained: dict[str, Any]) -> list[str]:
         *(f"| {label} | {' | '.join(f'{near[key][name]:.6g}' for name in names)} |" for label, key in rows),
         "",
     ]
+
+
+def _factors(trained: dict[str, Any], classes: list[str]) -> list[str]:
+    if "factors" not in trained:
+        return []
+    losses = trained["left_out_macro_f1"]
+    told = f"macro F1 on rows left out: {losses['plain']:.6g} without factors, {losses['factors']:.6g} with"
+    if all(factor == 1 for factor in trained["factors"]):
+        return [f"The likeliest class is called; {told}.", ""]
+    factors = ", ".join(f"`{label}` {factor:.6g}" for label, factor in zip(classes, trained["factors"], strict=True))
+    return [f"The class is called whose probability is largest after multiplying: {factors}; {told}.", ""]
 
 
 def _prediction_interval(trained: dict[str, Any], evaluated: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Cut = float | list[float]  # the threshold of two classes; of more, what each probability is multiplied by
 EPSILON = 1e-15  # probabilities are kept this far from 0 and 1 in the log loss
 HIGHER_IS_BETTER = {
     "roc_auc": True, "average_precision": True, "log_loss": False, "brier": False, "precision": True, "recall": True,
@@ -50,14 +51,21 @@ def best_f1_threshold(y: Array, score: Array, weight: Array | None = None) -> fl
     return float(score[order][np.argmax(np.where(is_last_of_ties, f1, -1))])
 
 
-def compute(task: str, y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
+def call(task: str, scores: Array, cut: Cut) -> Array:
+    """Return the number of the class called of each row: by the threshold of two, by the factors of more."""
+    if task == "binary":
+        return (scores[:, 0] >= cut).astype(int)
+    return np.asarray((scores * np.asarray(cut)).argmax(axis=1))
+
+
+def compute(task: str, y: Array, scores: Array, cut: Cut, W: Array) -> dict[str, Array]:
     """Return {metric: shape (n_resamples,)} of the task, in a fixed order."""
-    return _TASKS[task](y, scores, threshold, W.astype(float))
+    return _TASKS[task](y, scores, cut, W.astype(float))
 
 
-def _binary(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
+def _binary(y: Array, scores: Array, cut: Cut, W: Array) -> dict[str, Array]:
     score, loss = scores[:, 0], row_loss("binary", y, scores)
-    called, actual = score >= threshold, y == 1
+    called, actual = call("binary", scores, cut) == 1, y == 1
     hits, n_called, n_actual, n = (
         W[:, mask].sum(1) for mask in (called & actual, called, actual, np.ones(len(y), bool))
     )
@@ -91,8 +99,8 @@ def _ranking(actual: Array, score: Array, W: Array) -> tuple[Array, Array]:
     return np.where(is_defined, roc_auc, np.nan), np.where(is_defined, average_precision, np.nan)
 
 
-def _multiclass(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
-    called = scores.argmax(1)
+def _multiclass(y: Array, scores: Array, cut: Cut, W: Array) -> dict[str, Array]:
+    called = call("multiclass", scores, cut)
     n = W.sum(1)
     f1 = []
     for number in range(scores.shape[1]):
@@ -106,7 +114,7 @@ def _multiclass(y: Array, scores: Array, threshold: float, W: Array) -> dict[str
     }
 
 
-def _regression(y: Array, scores: Array, threshold: float, W: Array) -> dict[str, Array]:
+def _regression(y: Array, scores: Array, cut: Cut, W: Array) -> dict[str, Array]:
     error = y - scores[:, 0]
     n = W.sum(1)
     squares = _sum(W, error**2)
@@ -129,7 +137,7 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
     return np.asarray(np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0))
 
 
-_TASKS: dict[str, Callable[[Array, Array, float, Array], dict[str, Array]]] = {
+_TASKS: dict[str, Callable[[Array, Array, Cut, Array], dict[str, Array]]] = {
     "binary": _binary,
     "multiclass": _multiclass,
     "regression": _regression,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.runtime.contract import Contract
+from stages.shared.metrics import Cut, call
 
 Array = np.ndarray[Any, Any]
 BINS = 10
@@ -63,17 +64,17 @@ def calibration(predicted: Array, observed: Array) -> Array:
     return np.array([[predicted[part].mean(), observed[part].mean(), len(part)] for part in bins])
 
 
-def tables(contract: Contract, y: Array, scores: Array, threshold: float, most: int) -> dict[str, Table]:
+def tables(contract: Contract, y: Array, scores: Array, cut: Cut, most: int) -> dict[str, Table]:
     """Return every table of the task by name: calibration for all; confusion for classes; roc and precision_recall
     for two of them; predicted against actual for a number. Curves are thinned to `most` points.
     """
-    called = scores.argmax(1) if contract.task == "multiclass" else (scores[:, 0] >= threshold).astype(int)
-    predicted, observed = (scores.max(1), called == y) if contract.task == "multiclass" else (scores[:, 0], y)
+    predicted, observed = (scores.max(1), scores.argmax(1) == y) if contract.task == "multiclass" else (scores[:, 0], y)
     found = {"calibration": Table(["predicted", "observed", "rows"], calibration(predicted, observed).tolist())}
     if contract.task == "regression":
         order = np.argsort(predicted, kind="stable")
         points = thin(np.column_stack([predicted, y])[order], most)
         return found | {"predicted": Table(["predicted", "actual"], points.tolist())}
+    called = call(contract.task, scores, cut)
     pairs = [[contract.classes[a], contract.classes[p]] for a, p in zip(y, called, strict=True)]
     found["confusion"] = Table(["actual", "predicted"], pairs)
     if contract.task == "binary":

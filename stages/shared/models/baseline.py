@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from stages.runtime.contract import Contract
 from stages.runtime.dense import expand_matrix
+from stages.runtime.model import Model
 from stages.runtime.plan import Feature
+from stages.shared.files import write_json
+from stages.shared.models.decisions import decide_baseline
+from stages.shared.models.declared import ModelConf
 from stages.shared.models.dense import fit_dense
 from stages.shared.models.fit import Fitted, Task, one_order_of_sums
-from stages.shared.rows import Rows
+from stages.shared.models.judged import judge_on_validation
+from stages.shared.models.store import store
+from stages.shared.rows import Rows, together
 
 BASELINE = {"binary": "LogisticRegression", "multiclass": "LogisticRegression", "regression": "Ridge"}
 BASELINE_ARGUMENTS = {"LogisticRegression": {"C": 0.1, "max_iter": 1000}, "Ridge": {"alpha": 10.0}}
@@ -35,3 +44,25 @@ def fit_baseline(task: Task, features: list[Feature], train: Rows) -> Fitted:
     with one_order_of_sums(estimator):
         estimator.fit(X, train.y, sample_weight=train.weight)
     return Fitted(estimator, dense, X.mean(axis=0).tolist())
+
+
+def store_baseline(
+    folder: Path,
+    conf: ModelConf,
+    where: str,
+    seed: int,
+    task: Task,
+    features: list[Feature],
+    train: Rows,
+    validation: Rows,
+    shared: dict[str, Any],
+) -> None:
+    """Fit the linear baseline, decide by the same rules, fit again on as many rows as the model, and write it."""
+    fitted = fit_baseline(task, features, train)
+    store(folder, fitted.estimator, {**shared, **fitted.meta})
+    judged = judge_on_validation(Model(folder), train, validation)
+    decided = decide_baseline(conf, where, seed, task.kind, judged)
+    rows = together(train, validation) if conf.refit else train
+    fitted = fit_baseline(task, features, rows)
+    meta = store(folder, fitted.estimator, {**shared, **fitted.meta})
+    write_json(folder / "model.json", {**meta, **decided})

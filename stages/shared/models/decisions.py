@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,39 +10,64 @@ from typing import Any
 from stages.shared.models.calibrate import apply, choose_calibration
 from stages.shared.models.conformal import fit_interval, usual_error
 from stages.shared.models.declared import Interval, ModelConf
+from stages.shared.models.factors import choose_factors
 from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
-from stages.shared.models.threshold import choose_threshold, columns, cuts, sensitivity
+from stages.shared.models.threshold import Unreachable, choose_threshold, columns, cuts, sensitivity
 from stages.shared.plots import Table, thin, write_table
 
 PLOT_POINTS = 200
 
 
 def decide(
-    conf: ModelConf, where: str, seed: int, task: str, judged: Judged, plots: Path
+    conf: ModelConf, where: str, seed: int, task: str, judged: Judged, plots: Path | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (what model.json gets, what the summary says): calibration and threshold, or the interval.
+    """Return (what model.json gets, why): calibration and threshold or factors, or the interval.
 
-    `validation_loss` is that of the validation rows, whichever rows decide.
+    With `plots`, a folder, what other thresholds would give is written there.
     """
-    rows, scores, own = judged.rows, judged.scores, judged.validation
-    validation = rows.take(own)
-    loss = validation_loss(conf, task, validation.y, scores[own], validation.weight)
-    summary: dict[str, Any] = {"validation_loss": round(loss, 6)}
+    rows, scores = judged.rows, judged.scores
+    why: dict[str, Any] = {}
     if task == "regression":
         found = None if conf.interval is None else decide_interval(conf.interval, judged)
         if conf.interval is not None:
-            summary["interval"] = {"level": conf.interval.level, "quantile": found and round(found["quantile"], 6)}
-        return {"interval": found}, summary
-    calibration, summary["calibration"] = choose_calibration(conf.calibration, task, rows, scores, seed, where)
+            why["interval"] = {"level": conf.interval.level, "quantile": found and round(found["quantile"], 6)}
+        return {"interval": found}, why
+    calibration, why["calibration"] = choose_calibration(conf.calibration, task, rows, scores, seed, where)
     decided: dict[str, Any] = {"calibration": calibration}
-    if task == "binary":
-        found_cuts = cuts(rows.y, apply(calibration, scores)[:, 0], rows.weight)
+    calibrated = apply(calibration, scores)
+    if task == "multiclass":
+        if conf.threshold == "f1":
+            decided["factors"], why["left_out_macro_f1"] = choose_factors(rows, calibrated)
+            why["factors"] = [round(factor, 6) for factor in decided["factors"]]
+    else:
+        found_cuts = cuts(rows.y, calibrated[:, 0], rows.weight)
         decided["threshold"] = choose_threshold(conf.threshold, found_cuts, where)
-        summary["threshold"] = round(decided["threshold"], 6)
-        summary["threshold_sensitivity"] = sensitivity(conf.threshold, found_cuts, decided["threshold"], where)
-        write_threshold(plots / "threshold.csv", conf, found_cuts, where)
-    return decided, summary
+        why["threshold"] = round(decided["threshold"], 6)
+        why["threshold_sensitivity"] = sensitivity(conf.threshold, found_cuts, decided["threshold"], where)
+        if plots is not None:
+            write_threshold(plots / "threshold.csv", conf, found_cuts, where)
+    return decided, why
+
+
+def decide_baseline(conf: ModelConf, where: str, seed: int, task: str, judged: Judged) -> dict[str, Any]:
+    """Return what model.json of the baseline gets: decided as for the model, or a comparison would flatter that one.
+
+    A floor of precision or recall that no cut of it reaches is left for the best F1.
+    """
+    if task == "regression":
+        return {}
+    try:
+        return decide(conf, where, seed, task, judged)[0]
+    except Unreachable:
+        return decide(dataclasses.replace(conf, threshold="f1"), where, seed, task, judged)[0]
+
+
+def loss_on_validation(conf: ModelConf, task: str, judged: Judged) -> float:
+    """Return the loss of the validation rows, before calibration, whichever rows decide."""
+    own = judged.validation
+    rows = judged.rows.take(own)
+    return validation_loss(conf, task, rows.y, judged.scores[own], rows.weight)
 
 
 def decide_interval(asked: Interval, judged: Judged) -> dict[str, Any] | None:

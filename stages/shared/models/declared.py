@@ -106,6 +106,7 @@ class ModelConf:
     regressor: dict[str, Any] = field(default_factory=dict)  # what is added for a number
     # boosting, xgboost, neural: trees or epochs without a better validation loss
     early_stopping: int | None = field(default=None, metadata={"min": 1})
+    refit: bool = True  # once all is decided, on train and validation rows, with as many trees or epochs
     class_weight: Literal["balanced"] | dict[str, float] | None = None
     monotone: dict[str, Literal["increasing", "decreasing"]] = field(default_factory=dict)  # by column
     objective: Literal["squared", "absolute", "poisson"] | Objective = "squared"  # of a number

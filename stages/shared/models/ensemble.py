@@ -12,6 +12,7 @@ from the latest alone (rides -1.9% and -0.9% against boosting, houses +4.9% and 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from stages.shared.files import write_json
 from stages.shared.models.constraints import row_weights
 from stages.shared.models.crossvalidate import Fold, Scored, cross_validate, make_folds, some_classes
 from stages.shared.models.declared import ModelConf, NotOffered, member_conf
-from stages.shared.models.fit import Fitted, Task, n_trees
+from stages.shared.models.fit import Fitted, Task, n_trees, refit
 from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.selection import Selection, select, weighted
@@ -100,6 +101,22 @@ def _cross_validate_members(
         yield name, found
 
 
+def refit_ensemble(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], ensemble: Ensemble
+) -> Ensemble:
+    """Return the ensemble with its members fitted on all rows, where the only fold left the latest ones out."""
+    if ensemble.rows.time is None:
+        return ensemble
+    parts = [
+        dataclasses.replace(part, fitted=refit(
+            member_conf(conf, part.member), f"{where}: members.{part.member}", seed, task, features, ensemble.rows,
+            part.fitted))
+        if part.classes is None else part
+        for part in ensemble.parts
+    ]  # fmt: skip
+    return dataclasses.replace(ensemble, parts=parts)
+
+
 def store_ensemble(folder: Path, ensemble: Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
     """Write each part into a folder of its own; return what model.json says."""
     task = Task(shared["task"], shared["classes"])
@@ -108,7 +125,7 @@ def store_ensemble(folder: Path, ensemble: Ensemble, shared: dict[str, Any]) -> 
         numbers[part.member] += 1
         name = f"members/{part.member}/{numbers[part.member]}"
         known = task if part.classes is None else some_classes(task, part.classes)
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         store(folder / name, part.fitted.estimator, {"task": known.kind, "classes": known.classes, **part.fitted.meta})
         parts.append({"folder": name, "count": ensemble.selection.picks[part.member], "classes": part.classes})
     told = ", ".join(f"{weight:.2f} {name}" for name, weight in weights(ensemble.selection).items() if weight)

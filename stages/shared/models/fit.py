@@ -61,26 +61,29 @@ class Fitted:
 
 
 def fit_declared(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows | None
 ) -> Fitted:
     """Return the declared model fitted on `train`; `validation` stops it early where that is declared.
+
+    Without validation rows all the trees or epochs that are declared are fitted.
 
     Raises InputError, naming the file `where`, for what the estimator refuses.
     """
     estimator = make_declared(conf, where, seed, task, features)
-    weighted = {
-        side: dataclasses.replace(rows, weight=row_weights(rows, conf.class_weight, task.classes, where))
-        for side, rows in (("train", train), ("validation", validation))
-    }
     check_weights(conf, estimator, where)
     check_empty(estimator, features, train, where)
     dense = fit_dense(features, train.X) if conf.inputs == "dense" else None
-    weighted = {side: dataclasses.replace(rows, X=encoded(estimator, dense, rows.X)) for side, rows in weighted.items()}
-    n_rows, n_columns = weighted["train"].X.shape
+
+    def given(rows: Rows) -> Rows:
+        weight = row_weights(rows, conf.class_weight, task.classes, where)
+        return dataclasses.replace(rows, X=encoded(estimator, dense, rows.X), weight=weight)
+
+    own, stop = given(train), None if validation is None else given(validation)
+    n_rows, n_columns = own.X.shape
     say(f"train: fitting {type(estimator).__name__} on {n_rows} rows x {n_columns} columns")
     try:
         with one_order_of_sums(estimator):
-            stopping.fit(conf, where, estimator, task.kind, features, weighted["train"], weighted["validation"])
+            stopping.fit(conf, where, estimator, task.kind, features, own, stop)
     except Exception as error:
         if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in (
             "LightGBMError",
@@ -88,8 +91,36 @@ def fit_declared(
         ):
             raise
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
-    centre = weighted["train"].X.mean(axis=0).tolist() if kind_of(estimator) == "linear" else None
+    centre = own.X.mean(axis=0).tolist() if kind_of(estimator) == "linear" else None
     return Fitted(estimator, dense, centre)
+
+
+def refit(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], rows: Rows, fitted: Fitted
+) -> Fitted:
+    """Return the declared model fitted on `rows`, with as many trees or epochs as `fitted` stopped at."""
+    found = steps(fitted.estimator)
+    if found is not None:
+        names, count = found
+        rest = [{key: value for key, value in part.items() if key not in names}
+                for part in (conf.estimator, conf.classifier, conf.regressor)]  # fmt: skip
+        conf = dataclasses.replace(conf, estimator={**rest[0], names[0]: count}, classifier=rest[1], regressor=rest[2])
+    return fit_declared(conf, where, seed, task, features, rows, None)
+
+
+def steps(estimator: Any) -> tuple[list[str], int] | None:
+    """Return what the number of trees or epochs is called, and where it stopped; None where nothing stops early."""
+    if hasattr(estimator, "booster_"):
+        from lightgbm.basic import _ConfigAliases
+
+        names = sorted(_ConfigAliases.get("num_iterations"), key=lambda name: name != "n_estimators")
+        return names, int(estimator.booster_.best_iteration or estimator.booster_.current_iteration())
+    if getattr(estimator, "early_stopping_rounds", None):
+        return ["n_estimators"], int(estimator.best_iteration) + 1
+    if type(estimator).__name__.startswith("HistGradientBoosting"):
+        return ["max_iter"], max(1, int(estimator.n_iter_))
+    best = getattr(estimator, "best_epoch_", None)
+    return None if best is None else (["max_iter"], int(best))
 
 
 def encoded(estimator: Any, dense: Dense | None, X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

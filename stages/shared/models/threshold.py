@@ -16,6 +16,10 @@ Asked = Literal["f1"] | float | Threshold
 NEAR = (0.9, 1.1)  # the shares of the threshold at which its sensitivity is told
 
 
+class Unreachable(InputError):
+    """No cut has the precision or recall that is asked."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cuts:
     """Every cut that calls other rows positive than the one before, highest first, with what it would give."""
@@ -85,7 +89,7 @@ def choose_threshold(asked: Asked, found: Cuts, where: str) -> float:
     is_enough = reached[called] >= value
     if not is_enough.any():
         best = int(np.argmax(reached[called])) + 1
-        raise InputError(
+        raise Unreachable(
             f"{where}: threshold.{rule}: no cut reaches {value:g} on the validation rows; the best is "
             f"{reached[best]:.3f}, with a {'recall' if rule == 'precision' else 'precision'} of {wanted[best]:.3f}"
         )

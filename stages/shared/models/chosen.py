@@ -1,0 +1,69 @@
+"""The chosen model, one estimator or an ensemble: fitted, judged, fitted again with the rows that judged it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stages.runtime.model import Model
+from stages.runtime.plan import Feature
+from stages.shared.models.declared import ModelConf
+from stages.shared.models.ensemble import (
+    Ensemble,
+    fit_ensemble,
+    judge_ensemble,
+    refit_ensemble,
+    store_ensemble,
+    weights,
+)
+from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees, refit
+from stages.shared.models.judged import Judged, judge_on_validation
+from stages.shared.models.store import store
+from stages.shared.rows import Rows
+
+
+def fit_chosen(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
+) -> Fitted | Ensemble:
+    """Return the model fitted on training rows; validation rows stop it early, or weigh the members."""
+    if conf.members:
+        return fit_ensemble(conf, where, seed, task, features, train, validation)
+    return fit_declared(conf, where, seed, task, features, train, validation)
+
+
+def fit_again(
+    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], fitted: Fitted | Ensemble, rows: Rows
+) -> Fitted | Ensemble:
+    """Return the model fitted on train and validation rows, now that these have decided."""
+    if isinstance(fitted, Ensemble):
+        return refit_ensemble(conf, where, seed, task, features, fitted)
+    return refit(conf, where, seed, task, features, rows, fitted)
+
+
+def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
+    """Write a fitted model into a folder; return what its model.json says."""
+    if isinstance(fitted, Ensemble):
+        return store_ensemble(folder, fitted, shared)
+    return store(folder, fitted.estimator, {**shared, **fitted.meta})
+
+
+def judge(model: Model, fitted: Fitted | Ensemble, task: Task, train: Rows, validation: Rows) -> Judged:
+    """Return the rows that decide, with the scores of models that were not fitted on them."""
+    if isinstance(fitted, Ensemble):
+        return judge_ensemble(fitted, task, model, train, validation)
+    if model.kind == "xgboost":  # its own evaluator is faster than ours
+        return judge_on_validation(model, train, validation, lambda X: fitted.score(task, X))
+    return judge_on_validation(model, train, validation)
+
+
+def told_of(fitted: Fitted | Ensemble) -> dict[str, Any]:
+    """Return the weights of an ensemble."""
+    return {"weights": weights(fitted.selection)} if isinstance(fitted, Ensemble) else {}
+
+
+def size(fitted: Fitted | Ensemble) -> dict[str, Any]:
+    """Return the loss of an ensemble on rows out of fold; the number of trees where they are not the declared ones."""
+    if isinstance(fitted, Ensemble):
+        return {"out_of_fold_loss": round(fitted.selection.loss, 6)}
+    trees = n_trees(fitted.estimator)
+    return {} if trees is None else {"trees": trees}
