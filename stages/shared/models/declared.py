@@ -62,6 +62,8 @@ class Tuning:
     batch: int = field(default=4, metadata={"min": 1})  # trials asked for before any is told: part of the result
     folds: int = field(default=4, metadata={"min": 2, "max": 8})  # of the cross-validation that scores a trial
     workers: int = field(default=1, metadata={"min": 1})  # processes: no part of the result
+    # by how many standard errors over the folds the best must beat the declared arguments to take their place
+    margin: float = field(default=2.0, metadata={"min": 0, "max": 10})
     pruning: bool = True  # a trial stops at a fold where it is worse than half of the earlier ones
 
 

@@ -38,6 +38,7 @@ def summary_of(tuned: Tuned) -> dict[str, Any]:
         "declared_loss": None if declared is None else round(declared, 6),
         "best_loss": round(tuned.best.loss or 0.0, 6),
         "best_trial": tuned.best.number,
+        "fitted_trial": tuned.chosen.number,
     }
 
 
@@ -91,8 +92,12 @@ def told(tuned: Tuned) -> str:
     found = summary_of(tuned)
     ended = ", ".join(f"{found[state]} {state}" for state in ("finished", "pruned", "failed") if found[state])
     declared = "failed" if found["declared_loss"] is None else found["declared_loss"]
+    margin = f"{tuned.conf.tuning.margin:g} standard errors over the folds"
+    fitted = (
+        f"as declared: {margin} are not between them" if found["fitted_trial"] == 0 else f"the latter, beyond {margin}"
+    )
     start = yaml.safe_dump([tuned.best.arguments], default_flow_style=True, sort_keys=False, width=10**9).strip()
     return (
         f"train: tuned, {found['trials']} trials ({ended}): cross-validated loss {declared} as declared, "
-        f"{found['best_loss']} in trial {found['best_trial']}\nstart: {start}"
+        f"{found['best_loss']} in trial {found['best_trial']}; fitted {fitted}\nstart: {start}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import statistics
 import sys
 from dataclasses import dataclass, field
@@ -41,8 +42,13 @@ class Tuned:
 
     @property
     def best(self) -> Trial:
-        """The trial that is fitted: of equals the first, and so the declared one."""
+        """The trial of least loss."""
         return best_of(self.trials)
+
+    @property
+    def chosen(self) -> Trial:
+        """The trial whose arguments are fitted."""
+        return chosen_of(self.trials, self.conf.tuning.margin)
 
     def forget(self) -> None:
         """Remove what an interrupted run would have gone on with."""
@@ -82,8 +88,8 @@ def tune(
     trials = run_all(work, sampler, given, kept)
     if all(trial.state == "failed" for trial in trials):
         raise InputError(f"{where}: tuning: all {len(trials)} trials failed, the first with: {trials[0].message}")
-    best = best_of(trials)
-    found = conf if best.number == 0 else with_arguments(conf, task.kind, best.arguments)
+    chosen = chosen_of(trials, conf.tuning.margin)
+    found = conf if chosen.number == 0 else with_arguments(conf, task.kind, chosen.arguments)
     return Tuned(found, trials, space, sampler.importance(seed), kept)
 
 
@@ -144,6 +150,23 @@ def limits_of(trials: list[Trial]) -> list[float]:
 def best_of(trials: list[Trial]) -> Trial:
     """Return the finished trial of least loss, the first of equals."""
     return min((trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
+
+
+def chosen_of(trials: list[Trial], margin: float) -> Trial:
+    """Return the best trial where it beats the declared one by more than the margin, else the declared one.
+
+    The best of many is best by luck, too: what wins on one fold and loses on others is no reason to change.
+    """
+    best = best_of(trials)
+    return best if trials[0].state == "failed" or gain_of(best, trials[0]) > margin else trials[0]
+
+
+def gain_of(best: Trial, declared: Trial) -> float:
+    """Return by how many standard errors, of the differences fold by fold, a trial is better; 0 with a single fold."""
+    gains = [before - after for before, after in zip(declared.folds, best.folds, strict=True)]
+    spread = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else math.inf
+    mean = statistics.fmean(gains)
+    return mean / spread if spread else math.copysign(math.inf, mean) if mean else 0.0
 
 
 def note_of(trials: list[Trial]) -> str:
