@@ -392,7 +392,7 @@ def test_a_fault_is_one_clear_message_and_loses_nothing(case: str, small: Path, 
         (
             "train",
             "model=forrest",
-            "model should be one of boosting, boosting_sklearn, forest, linear, neural, xgboost, got 'forrest'",
+            "model should be one of boosting, boosting_sklearn, ensemble, forest, linear, neural, xgboost, got 'forr",
         ),
         ("train", "modle=forest", "say which file of conf/model/ to use: model=NAME"),
         ("train", "model=forest seed=seven", "seed should be a whole number from 0 to 2^32 - 1, got 'seven'"),
