@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -225,6 +226,7 @@ GOOD = {"inputs": "native", "estimator": {}}
         ({"members": {"../a": GOOD}}, ["members.../a: a name should be of a to z, 0 to 9 and _"]),
         ({"members": {}}, ["members: should hold at least one"]),
         ({"members": {"a": GOOD}, "folds": 3}, ["folds: should be one of 2, 4, 8, got 3"]),
+        ({"members": {"a": GOOD}, "tuning": {"trials": 3}}, ["tuning: not beside members, which are not tuned"]),
         ({**GOOD, "rounds": 3}, ["rounds: only with members"]),
         ({"member": {"a": GOOD}},
          ["member: unknown key; did you mean 'members'?", "inputs: missing", "estimator: missing"]),
@@ -287,11 +289,15 @@ def test_the_reports_agree_with_each_other(packaged: Path) -> None:
     summary = json.loads((packaged / "reports/train/summary.json").read_text())
     with (packaged / "reports/train/plots/ensemble.csv").open() as file:
         table = {row["member"]: row for row in csv.DictReader(file)}
-    weights = json.loads((packaged / "reports/train/decisions.json").read_text())["weights"]
+    why = json.loads((packaged / "reports/train/decisions.json").read_text())
+    weights = why["weights"]
     assert {name: float(table[name]["weight"]) for name in weights} == weights
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
     assert float(table["ensemble"]["loss"]) == summary["out_of_fold_loss"]
     assert summary["out_of_fold_loss"] <= min(float(row["loss"]) for row in table.values()) * 1.001
+    split = json.loads((packaged / "reports/prepare/summary.json").read_text())["split"]
+    n_rows = split["train"]["rows"] + split["validation"]["rows"]
+    assert why["decided_on"] == f"{n_rows} training and validation rows, out of fold"
     assert "linear" in json.loads((packaged / "reports/evaluate/intervals.json").read_text())
 
 
@@ -303,6 +309,9 @@ def test_the_wheel_holds_every_part_and_refuses_a_changed_or_a_strange_one(packa
     parts = [part["folder"] for part in json.loads((model / "model.json").read_text())["parts"]]
     manifest = json.loads((model / "manifest.json").read_text())
     assert {f"{part}/model.json" for part in parts} <= set(manifest)
+    kinds = {json.loads((model / part / "model.json").read_text())["kind"] for part in parts}
+    needed = json.loads((model / "lineage.json").read_text())["model"]["requires"]
+    assert [name.split("==")[0] for name in needed[1:]] == (["lightgbm"] if "lightgbm" in kinds else [])
 
     def predict() -> subprocess.CompletedProcess[str]:
         code = (
@@ -310,6 +319,8 @@ def test_the_wheel_holds_every_part_and_refuses_a_changed_or_a_strange_one(packa
         )
         return subprocess.run([sys.executable, "-I", "-c", code], text=True, capture_output=True)
 
+    card = (packaged / "reports/package/card.md").read_text()
+    assert re.search(r"^## Decided on \d+ training and validation rows, out of fold$", card, re.MULTILINE)
     assert predict().stdout == "5\n"
     path = model / parts[-1] / "model.json"
     path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))

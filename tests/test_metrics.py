@@ -91,7 +91,7 @@ def test_a_metric_without_a_value_is_nan_and_an_absent_class_does_not_count():
     ones = np.ones((1, 3))
     assert np.isnan(compute("regression", np.full(3, 5.0), np.array([[1.0], [9.0], [100.0]]), 0, ones)["r2"]).all()
     perfect = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]])
-    assert compute("multiclass", np.array([0, 1, 0]), perfect, 0, ones)["macro_f1"] == 1
+    assert compute("multiclass", np.array([0, 1, 0]), perfect, [1.0] * 3, ones)["macro_f1"] == 1
     assert np.isnan(compute("binary", np.array([1, 1, 1]), perfect[:, :1], 0.5, ones)["roc_auc"]).all()
 
 

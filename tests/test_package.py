@@ -115,7 +115,7 @@ def test_every_number_of_the_card_comes_from_a_report(small: Path) -> None:
     for name, row in evaluated["metrics"].items():
         assert f"| {name} | {row['value']:.6g} [{row['low']:.6g}, {row['high']:.6g}]" in card
     assert f"Measured on {evaluated['rows']} test rows" in card
-    trained = json.loads((small / "reports/train/summary.json").read_text())
+    trained = json.loads((small / "reports/train/decisions.json").read_text())
     assert f"\n| **{trained['threshold']:.6g}** | {trained['threshold_sensitivity']['at']['called']:.6g} |" in card
     with (small / "reports/train/plots/importance.csv").open() as file:
         for row in csv.DictReader(file):

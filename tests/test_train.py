@@ -9,11 +9,17 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+import yaml
 from conftest import PIPELINE, run_stage
 from sklearn.metrics import f1_score
 
+from stages.runtime.contract import Contract
 from stages.runtime.model import Model
+from stages.shared.config import build
 from stages.shared.lineage import dvc_hash
+from stages.shared.models.declared import ModelConf
+from stages.shared.models.fit import Task, fit_declared, refit, steps
+from stages.shared.rows import read_rows, together
 
 
 @pytest.fixture
@@ -49,11 +55,45 @@ def validation_rows(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_threshold_gives_the_best_f1_on_validation_rows(folder: Path) -> None:
+    run_stage(folder, "train", *PIPELINE["train"], "model.refit=false")
     X, y = validation_rows(folder)
     model = Model(folder / "data/train")
     score = model.score_matrix(X)[:, 0]
     best = max(f1_score(y, score >= cut) for cut in np.unique(score))
     assert f1_score(y, score >= model.meta["threshold"]) == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["boosting", "linear", "neural", "boosting_sklearn"])
+def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_stage(folder, "train", f"model={name}", "seed=1", "model.refit=false")
+    alone = [Model(folder / "data/train" / part) for part in (".", "baseline")]
+    run_stage(folder, "train", f"model={name}", "seed=1")
+    both = [Model(folder / "data/train" / part) for part in (".", "baseline")]
+    monkeypatch.setattr("stages.shared.rows.FEATURES", folder / "data/featurize")
+    contract = Contract.from_json(json.loads((folder / "data/prepare/contract.json").read_text()))
+    train, validation = (read_rows(side, contract) for side in ("train", "validation"))
+    features = json.loads((folder / "data/featurize/plan.json").read_text())
+    conf = build(ModelConf, yaml.safe_load((folder / f"conf/model/{name}.yaml").read_text()), "", [])
+    task = Task("binary", contract.classes)
+    first = fit_declared(conf, "c", 1, task, features, train, validation)
+    rows = together(train, validation)
+    expected = refit(conf, "c", 1, task, features, rows, first)
+    assert steps(expected.estimator) in (None, steps(first.estimator)) or name == "neural"
+    np.testing.assert_allclose(both[0].uncalibrated_matrix(rows.X), expected.score(task, rows.X), atol=1e-9)
+    np.testing.assert_allclose(alone[0].uncalibrated_matrix(rows.X), first.score(task, rows.X), atol=1e-9)
+    assert both[0].meta["threshold"] == alone[0].meta["threshold"]
+    assert both[1].meta["weights"] != alone[1].meta["weights"]
+
+
+def test_the_baseline_is_decided_by_the_same_rules(folder: Path) -> None:
+    run_stage(folder, "train", "model=linear", "seed=1")
+    model, baseline = (Model(folder / "data/train" / part) for part in (".", "baseline"))
+    assert baseline.meta["threshold"] == model.meta["threshold"] != 0.5
+    assert baseline.meta["calibration"] == model.meta["calibration"]
+    run_stage(folder, "train", "model=boosting", "seed=1", "model.threshold={precision: 0.97}")
+    assert 0 < Model(folder / "data/train/baseline").meta["threshold"] < 1
 
 
 def test_a_fixed_threshold_is_taken_as_given(folder: Path) -> None:

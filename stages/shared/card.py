@@ -22,7 +22,7 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         *_measured(reports["evaluate"]),
         "",
         *_decided(reports["train"], reports["evaluate"], contract.classes),
-        *_importance(reports["importance"]),
+        *_importance(reports["importance"], reports["train"]),
         "## Data",
         "",
         f"{rows['in']} rows: {fates}.",
@@ -83,14 +83,18 @@ def _measured(evaluated: dict[str, Any]) -> list[str]:
 
 
 def _decided(trained: dict[str, Any], evaluated: dict[str, Any], classes: list[str]) -> list[str]:
-    """Return what validation rows decided: calibration, threshold or factors, interval, those that there are."""
+    """Return what was decided on rows not fitted on: calibration, threshold or factors, interval; what there is."""
     parts = [
         *_calibration(trained),
         *_threshold(trained),
         *_factors(trained, classes),
         *_prediction_interval(trained, evaluated),
     ]
-    return ["## Decided on validation rows", "", *parts] if parts else []
+    return [f"## Decided on {_deciding(trained)}", "", *parts] if parts else []
+
+
+def _deciding(trained: dict[str, Any]) -> str:
+    return str(trained.get("decided_on", "validation rows"))
 
 
 def _calibration(trained: dict[str, Any]) -> list[str]:
@@ -112,7 +116,7 @@ def _threshold(trained: dict[str, Any]) -> list[str]:
     rows = [("10% lower", "10_percent_lower"), (f"**{trained['threshold']:.6g}**", "at"),
             ("10% higher", "10_percent_higher")]  # fmt: skip
     return [
-        f"Called positive from a probability of {trained['threshold']:.6g} on. On the validation rows:",
+        f"Called positive from a probability of {trained['threshold']:.6g} on. On the {_deciding(trained)}:",
         "",
         f"| threshold | {' | '.join(names)} |",
         f"|{'---|' * (1 + len(names))}",
@@ -138,7 +142,7 @@ def _prediction_interval(trained: dict[str, Any], evaluated: dict[str, Any]) -> 
     found = evaluated.get("prediction_interval")
     if found is None:
         return [
-            f"No prediction interval: too few validation rows for a level of {trained['interval']['level']:.6g}.",
+            f"No prediction interval: too few {_deciding(trained)} for a level of {trained['interval']['level']:.6g}.",
             "",
         ]
     coverage, width = (_interval(found["measured"][name]) for name in ("coverage", "interval_width"))
@@ -149,16 +153,17 @@ def _prediction_interval(trained: dict[str, Any], evaluated: dict[str, Any]) -> 
     ]
 
 
-def _importance(rows: list[dict[str, str]]) -> list[str]:
+def _importance(rows: list[dict[str, str]], trained: dict[str, Any]) -> list[str]:
     """Return the columns that count most, with the spread over repeats, and how many are left out."""
     if not rows:
         return []
     shown = [f"| `{row['column']}` | {row['loss_increase']} | {row['spread']} |" for row in rows[:MOST_COLUMNS]]
     more = len(rows) - len(shown)
+    loss = f"loss on {trained['decided_on']}," if "decided_on" in trained else "validation loss"
     return [
         "## Importance",
         "",
-        "How much the validation loss grows when a column is dealt out anew, mean and standard deviation over repeats.",
+        f"How much the {loss} grows when a column is dealt out anew, mean and standard deviation over repeats.",
         "",
         "| column | growth | spread |",
         "|---|---|---|",

@@ -28,6 +28,8 @@ def decide(
     """
     rows, scores = judged.rows, judged.scores
     why: dict[str, Any] = {}
+    if judged.n_validation < len(rows.y):
+        why["decided_on"] = f"{len(rows.y)} training and validation rows, out of fold"
     if task == "regression":
         found = None if conf.interval is None else decide_interval(conf.interval, judged)
         if conf.interval is not None:
