@@ -76,13 +76,23 @@ def reference(note: str) -> str:
 def try_table(case: Case, folder: Path) -> list[str]:
     """Return the line of one table. Raises AssertionError with what was printed where a command fails."""
     started = time.perf_counter()
-    run_in(folder, sys.executable, "-m", "tools.draft", str(case.file), "--target", case.target, "--name", case.name)
+    draft(case, folder)
     drafted = time.perf_counter()
-    params = (folder / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(re.sub(r"^data: \w+", f"data: {case.name}", params, flags=re.MULTILINE))
     run_in(folder, "dvc", "repro")
     done = time.perf_counter()
     return [case.name, *outcome(folder), f"{drafted - started:.1f}", f"{done - drafted:.1f}", case.reference]
+
+
+def draft(case: Case, folder: Path) -> None:
+    """Draft the contract of a table in a clone, and choose it there. Raises AssertionError with what was printed."""
+    run_in(folder, sys.executable, "-m", "tools.draft", str(case.file), "--target", case.target, "--name", case.name)
+    choose(folder, "data", case.name)
+
+
+def choose(folder: Path, group: str, choice: str) -> None:
+    """Name a choice of a group in a clone's params.yaml."""
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(re.sub(rf"^{group}: \w+", f"{group}: {choice}", params, flags=re.MULTILINE))
 
 
 def outcome(folder: Path) -> list[str]:
