@@ -140,7 +140,8 @@ def plain(task: dict[str, Any], train: Frame, max_levels: int | None = None) -> 
         columns = {}
         for name, kind in kinds.items():
             if name in levels:
-                columns[name] = pd.Categorical(texts(frame[name]), categories=levels[name])
+                said = texts(frame[name])
+                columns[name] = pd.Categorical(said.where(said.isin(levels[name]), None), categories=levels[name])
             else:
                 columns[name] = epoch(frame[name]) if kind == "moment" else frame[name].astype(float)
         return pd.DataFrame(columns, index=frame.index)

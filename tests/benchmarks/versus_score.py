@@ -73,7 +73,7 @@ def ranks(outcome: Outcome) -> dict[str, int]:
 def places(outcome: Outcome) -> dict[str, float]:
     """Return each system's place by the score alone; equal scores share the mean of their places."""
     sign = -1 if HIGHER_IS_BETTER[outcome.metric] else 1
-    scores = {system: sign * values[0] for system, values in outcome.values.items()}
+    scores = {system: sign * float(values[0]) for system, values in outcome.values.items()}
     return {
         one: 0.5 + sum((other < own) + (other <= own) for other in scores.values()) / 2 for one, own in scores.items()
     }
