@@ -19,6 +19,7 @@ from stages.shared.rows import Rows
 from tests.benchmarks.draft_tables import choose
 from tests.benchmarks.versus import export, run_rival
 from tests.benchmarks.versus_rival import RIVALS, plain, scores_of
+from tests.benchmarks.versus_rival import read as read_frame
 from tests.benchmarks.versus_score import Answer, Outcome, closing, line, losses, places, ranks, score, summary
 
 COLUMNS = {
@@ -84,6 +85,16 @@ def test_a_rival_gets_training_and_validation_rows_and_what_a_prediction_may_rea
     assert list(kinds.values()) == ["number", "label", "boolean", "moment", "number"]
 
 
+def test_numbers_are_floats_and_booleans_not_of_pandas_own_type(tmp_path: Path) -> None:
+    """AutoGluon says of those that it may misread them, and of a gap in whole numbers that it takes it for 0."""
+    query = "SELECT * FROM (VALUES (1, true, 2, false, 'x'), (NULL, NULL, 3, true, 'y')) AS t(a, b, c, d, e)"
+    duckdb.execute(f"COPY ({query}) TO '{tmp_path}/x.parquet' (FORMAT parquet)")
+    kinds = {"a": "number", "b": "boolean", "c": "number", "d": "boolean", "e": "label"}
+    found = read_frame(tmp_path / "x.parquet", kinds)
+    assert [str(dtype) for dtype in found.dtypes][:4] == ["float64", "object", "float64", "bool"]
+    assert found["b"].tolist() == [True, None]
+
+
 def test_lightgbm_says_what_it_says_when_fitted_by_hand(exported: Path) -> None:
     answer = run_rival(sys.executable, "lightgbm", exported, budget=20, limit=100)
     columns = {side: [[], [], [], []] for side in ("train", "test")}
@@ -145,7 +156,7 @@ def test_a_rival_that_is_not_installed_is_a_column_that_says_so(exported: Path, 
     found = outcome({"ours": [0.5, 0.5, 0.5]}, notes={name: answer.note})
     assert line(found, ["ours", name]).endswith("| **0.5000** | not installed |")
     assert [row["system"] for row in summary([found], ["ours", name])] == ["ours"]
-    assert f"{name}: on no table (not installed)." in closing([found], ["ours", name], "lightgbm")
+    assert f"{name}: not installed." in closing([found], ["ours", name], "lightgbm")
 
 
 def test_a_rival_that_fails_is_a_note_and_its_words_are_shown(
@@ -176,12 +187,14 @@ def test_equal_scores_share_the_mean_of_their_places() -> None:
     assert places(outcome({"a": [0.5], "b": [0.7], "c": [0.7], "d": [0.9]})) == {"a": 4, "b": 2.5, "c": 2.5, "d": 1}
 
 
-def test_mean_ranks_are_over_the_tables_that_all_finished() -> None:
-    both = outcome({"ours": [0.9, 0.9, 0.9], "it": [0.8, 0.8, 0.8]})
-    alone = outcome({"ours": [0.9, 0.9, 0.9]}, notes={"it": "failed"})
-    ours, it = summary([both, alone, both], ["ours", "it"])
-    assert (ours["tables"], ours["mean_rank"], ours["fit"]) == (2, 1, 6)
-    assert (it["mean_rank"], it["better"], it["worse"], it["fit"], it["predict"]) == (2, 2, 0, 4, 1)
+def test_who_failed_stands_last_where_it_failed() -> None:
+    both = outcome({"ours": [0.9, 0.9, 0.9], "it": [0.8, 0.8, 0.8], "third": [0.7, 0.7, 0.7]})
+    failed = outcome({"ours": [0.9, 0.9, 0.9], "third": [0.9, 0.9, 0.9]}, notes={"it": "failed"})
+    ours, it, third = summary([both, failed, both], ["ours", "it", "third"])
+    assert (ours["mean_rank"], ours["mean_place"], ours["fit"]) == (1, 3.5 / 3, 6)
+    assert (it["mean_rank"], it["mean_place"]) == (7 / 3, 7 / 3)
+    assert (it["better"], it["worse"], it["failed"], it["fit"], it["predict"]) == (2, 0, 1, 4, 1)
+    assert (third["mean_rank"], third["mean_place"], third["cannot tell"]) == (7 / 3, 7.5 / 3, 1)
 
 
 def some_rows(y: np.ndarray, group: np.ndarray | None = None) -> Rows:

@@ -5,7 +5,7 @@
 Each table of ../shared/tables is drafted and run through `dvc repro` in a temporary clone, once for each choice: a
 model, or a model and features, such as `boosting` or `linear/minimal`. The rivals are fitted on the training and the
 validation rows, on the columns that ours may read as prepare left them; nobody sees groups or the test rows. FLAML and
-AutoGluon may take as long as our slowest `dvc repro train` of the table did, 20 s at least, on two cores; a rival
+AutoGluon may take as long as our slowest `dvc repro train` of the table did, 30 s at least, on two cores; a rival
 that is not done after --limit seconds is stopped. They live in an environment of their own, with pandas and duckdb:
 
     python -m venv rivals
@@ -43,11 +43,11 @@ from stages.shared.sides.split import SIDES
 from stages.shared.tables import connect, copy_to_parquet, parquet, read_arrays
 from tests.benchmarks.draft_tables import Case, cases, choose, draft, find_tables
 from tests.benchmarks.versus_rival import CORES, NOT_INSTALLED, RIVALS
-from tests.benchmarks.versus_score import Answer, Outcome, closing, header, line, ranks, score, summary
+from tests.benchmarks.versus_score import ABSENT, Answer, Outcome, closing, header, line, ranks, score, summary
 from tests.conftest import clone, environment, run_in
 
 RIVAL = Path(__file__).with_name("versus_rival.py")
-LEAST_BUDGET = 20.0  # seconds of FLAML and AutoGluon
+LEAST_BUDGET = 30.0  # seconds of FLAML and AutoGluon
 LARGE = 300_000  # rows
 # Of ours and the rivals. Waiting threads sleep: where other work runs, those that spin make minutes of seconds.
 THREADS = {f"{library}_NUM_THREADS": str(CORES) for library in ("OMP", "OPENBLAS", "MKL")} | {
@@ -196,7 +196,7 @@ def run_rival(python: str, name: str, folder: Path, budget: float, limit: float)
         log.seek(0)
         printed = log.read()
     if code == NOT_INSTALLED:
-        return Answer(note="not installed")
+        return Answer(note=ABSENT)
     if code:
         print(f"versus: {name} exited {code}\n{printed}", file=sys.stderr, flush=True)
         return Answer(note="failed")
@@ -210,8 +210,12 @@ def told(outcomes: list[Outcome], systems: list[str]) -> dict[str, Any]:
         found = ranks(outcome)
         by_system = {
             system: {"fit": round(answer.fit, 3), "predict": answer.predict, "note": answer.note}
-            | ({"rank": found[system], "metrics": outcome.metrics[system]} if system in found else {})
-            | ({"ours_minus": outcome.verdict(systems[0], system)} if {system, systems[0]} <= set(found) else {})
+            | ({"rank": found[system]} if system in found else {})
+            | (
+                {"metrics": outcome.metrics[system], "ours_minus": outcome.verdict(systems[0], system)}
+                if system in outcome.values
+                else {}
+            )
             for system, answer in outcome.answers.items()
         }
         tables.append(

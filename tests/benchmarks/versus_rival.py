@@ -44,7 +44,7 @@ def main() -> None:
 
     import_module(module)
     task = json.loads((folder / "task.json").read_text())
-    train, test = (duckdb.read_parquet(str(folder / f"{side}.parquet")).df() for side in ("train", "test"))
+    train, test = (read(folder / f"{side}.parquet", task["kinds"]) for side in ("train", "test"))
     y = train.pop("target")
     started = time.perf_counter()
     predict = fit(task, train, y, seconds)
@@ -62,6 +62,22 @@ def is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # the package it stands in
         return False
+
+
+def read(path: Path, kinds: dict[str, str]) -> Frame:
+    """Return a Parquet file; numbers as floats, booleans as NumPy's or with None.
+
+    AutoGluon misreads pandas' own types, and takes a gap for 0 in a column that was of whole numbers while fitting.
+    """
+    import duckdb
+
+    frame = duckdb.read_parquet(str(path)).df()
+    for name, kind in kinds.items():
+        if kind == "number":
+            frame[name] = frame[name].astype(float)
+        elif kind == "boolean" and frame[name].dtype != bool:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
 
 
 def fit_lightgbm(task: dict[str, Any], train: Frame, y: Any, seconds: float) -> Callable[[Frame], Any]:

@@ -13,6 +13,7 @@ from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER
 from stages.shared.rows import Rows
 
 RESAMPLES, SEED, CONFIDENCE = 1000, 1, 0.95
+ABSENT = "not installed"
 WORSE_BY = 0.005  # of LightGBM's score: what issue 4 allows nowhere
 MARKS = {"better": "+", "worse": "-", "cannot tell": "="}
 Array = np.ndarray[Any, Any]
@@ -41,6 +42,11 @@ class Outcome:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)  # all metrics of the sample
 
     @property
+    def failed(self) -> list[str]:
+        """The systems that ran and gave no scores."""
+        return [system for system, answer in self.answers.items() if answer.scores is None and answer.note != ABSENT]
+
+    @property
     def metric(self) -> str:
         """The headline metric of the task."""
         return HEADLINE[self.task]
@@ -62,18 +68,22 @@ def score(task: str, rows: Rows, answers: dict[str, Answer]) -> tuple[dict[str, 
 
 
 def ranks(outcome: Outcome) -> dict[str, int]:
-    """Return each system's rank: one more than the systems whose paired interval says that they are better."""
+    """Return each system's rank: one more than those whose paired interval says that they are better.
+
+    Who gave no scores is behind all who did.
+    """
     systems = list(outcome.values)
     return {
         one: 1 + sum(outcome.verdict(one, other)["verdict"] == "worse" for other in systems if other != one)
         for one in systems
-    }
+    } | dict.fromkeys(outcome.failed, 1 + len(systems))
 
 
 def places(outcome: Outcome) -> dict[str, float]:
-    """Return each system's place by the score alone; equal scores share the mean of their places."""
+    """Return each system's place by the score alone; equal scores, and no scores, share the mean of their places."""
     sign = -1 if HIGHER_IS_BETTER[outcome.metric] else 1
     scores = {system: sign * float(values[0]) for system, values in outcome.values.items()}
+    scores |= dict.fromkeys(outcome.failed, float("inf"))
     return {
         one: 0.5 + sum((other < own) + (other <= own) for other in scores.values()) / 2 for one, own in scores.items()
     }
@@ -103,25 +113,25 @@ def header(systems: list[str]) -> str:
 
 
 def summary(outcomes: list[Outcome], systems: list[str]) -> list[dict[str, Any]]:
-    """Return a row a system: mean ranks over the tables that all systems finished, ours against it, and its seconds.
+    """Return a row a system: its mean ranks, how often ours (the first) is better or worse, its seconds.
 
-    A system that finished no table (it is not installed) has no row, and does not count among all.
+    A system that is not installed has no row.
     """
-    present = [system for system in systems if any(system in outcome.values for outcome in outcomes)]
-    whole = [outcome for outcome in outcomes if all(system in outcome.values for system in present)]
-    shared, alone = ([function(outcome) for outcome in whole] for function in (ranks, places))
+    shared, alone = ([function(outcome) for outcome in outcomes] for function in (ranks, places))
     rows = []
-    for system in present:
-        done = [outcome for outcome in outcomes if {system, systems[0]} <= set(outcome.values)]
-        verdicts = [outcome.verdict(systems[0], system)["verdict"] for outcome in done if system != systems[0]]
-        answers = [outcome.answers[system] for outcome in outcomes if system in outcome.values]
+    for system in systems:
+        done = [outcome for outcome in outcomes if system in outcome.values]
+        if not any(system in found for found in shared):
+            continue
+        verdicts = [outcome.verdict(systems[0], system)["verdict"] for outcome in done]
+        answers = [outcome.answers[system] for outcome in done]
         rows.append(
             {
                 "system": system,
-                "tables": len(whole),
                 "mean_rank": mean(found[system] for found in shared),
                 "mean_place": mean(found[system] for found in alone),
                 **{verdict: verdicts.count(verdict) for verdict in MARKS},
+                "failed": len(outcomes) - len(done),
                 "fit": sum(answer.fit for answer in answers),
                 "predict": sum(answer.predict for answer in answers if answer.predict is not None),
             }
@@ -153,23 +163,23 @@ def losses(outcomes: list[Outcome], ours: str, rival: str) -> list[str]:
 def closing(outcomes: list[Outcome], systems: list[str], rival: str) -> str:
     """Return what stands below the table, as Markdown."""
     rows, ours = summary(outcomes, systems), systems[0]
-    columns = ["system", "mean rank", "mean place", f"{ours} better", "tied", f"{ours} worse", "fit s", "predict s"]
+    counted = {f"{ours} better": "better", "tied": "cannot tell", f"{ours} worse": "worse", "failed": "failed"}
+    columns = ["system", "mean rank", "mean place", *counted, "fit s", "predict s"]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for row in rows:
-        counts = ["", "", ""] if row["system"] == ours else [row[key] for key in ("better", "cannot tell", "worse")]
+        counts = [""] * len(counted) if row["system"] == ours else [str(row[key]) for key in counted.values()]
         cells = [row["system"], f"{row['mean_rank']:.2f}", f"{row['mean_place']:.2f}", *counts]
         cells += [f"{row['fit']:.0f}", f"{row['predict']:.1f}"]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    n_tables = rows[0]["tables"] if rows else 0
+        lines.append(f"| {' | '.join(cells)} |")
     found = losses(outcomes, ours, rival)
     absent = [system for system in systems if system not in {row["system"] for row in rows}]
     return "\n".join(
         [
             *lines,
             "",
-            f"Over the {n_tables} tables that all of these finished. Rank: 1 more than the systems that are better by "
-            "their paired 95% interval; place: by the score alone. Seconds are sums over the tables each finished.",
-            *[f"{system}: on no table ({outcomes[-1].answers[system].note})." for system in absent if outcomes],
+            f"Over {len(outcomes)} tables. Rank: 1 more than the systems that are better by their paired 95% interval; "
+            "place: by the score alone; who failed stands last. Seconds are sums over the tables each finished.",
+            *[f"{system}: {ABSENT}." for system in absent],
             "",
             f"{ours} is worse than {rival} by more than {WORSE_BY:.1%} of the score on {len(found)} tables"
             + (":" if found else "."),
