@@ -164,7 +164,7 @@ def test_a_rival_that_fails_is_a_note_and_its_words_are_shown(
 ) -> None:
     (exported / "task.json").write_text("{}")
     assert run_rival(sys.executable, "lightgbm", exported, budget=20, limit=100).note == "failed"
-    assert "KeyError: 'kind'" in capfd.readouterr().err
+    assert "KeyError: 'kinds'" in capfd.readouterr().err
 
 
 def test_a_rival_is_stopped_at_the_limit(exported: Path) -> None:
