@@ -197,6 +197,13 @@ def test_who_failed_stands_last_where_it_failed() -> None:
     assert (third["mean_rank"], third["mean_place"], third["cannot tell"]) == (7 / 3, 7.5 / 3, 1)
 
 
+def test_seconds_that_were_not_measured_are_left_open() -> None:
+    found = outcome({"ours": [0.9, 0.9, 0.9], "it": [0.8, 0.8, 0.8]})
+    found.answers["ours"] = Answer(np.zeros((1, 1)), 4.0)
+    assert "| ours | 1.00 | 1.00 |  |  |  |  | 4 |  |" in closing([found], ["ours", "it"], "it")
+    assert "| it | 2.00 | 2.00 | 1 | 0 | 0 | 0 | 2 | 0.5 |" in closing([found], ["ours", "it"], "it")
+
+
 def some_rows(y: np.ndarray, group: np.ndarray | None = None) -> Rows:
     return Rows(np.zeros((len(y), 1)), y, np.arange(len(y)), None, group)
 

@@ -125,6 +125,7 @@ def summary(outcomes: list[Outcome], systems: list[str]) -> list[dict[str, Any]]
             continue
         verdicts = [outcome.verdict(systems[0], system)["verdict"] for outcome in done]
         answers = [outcome.answers[system] for outcome in done]
+        timed = [answer.predict for answer in answers if answer.predict is not None]
         rows.append(
             {
                 "system": system,
@@ -133,7 +134,7 @@ def summary(outcomes: list[Outcome], systems: list[str]) -> list[dict[str, Any]]
                 **{verdict: verdicts.count(verdict) for verdict in MARKS},
                 "failed": len(outcomes) - len(done),
                 "fit": sum(answer.fit for answer in answers),
-                "predict": sum(answer.predict for answer in answers if answer.predict is not None),
+                "predict": sum(timed) if timed else None,
             }
         )
     return rows
@@ -169,7 +170,7 @@ def closing(outcomes: list[Outcome], systems: list[str], rival: str) -> str:
     for row in rows:
         counts = [""] * len(counted) if row["system"] == ours else [str(row[key]) for key in counted.values()]
         cells = [row["system"], f"{row['mean_rank']:.2f}", f"{row['mean_place']:.2f}", *counts]
-        cells += [f"{row['fit']:.0f}", f"{row['predict']:.1f}"]
+        cells += [f"{row['fit']:.0f}", "" if row["predict"] is None else f"{row['predict']:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     found = losses(outcomes, ours, rival)
     absent = [system for system in systems if system not in {row["system"] for row in rows}]
