@@ -130,11 +130,12 @@ def test_hist_gradient_boosting_survives_a_column_without_values(exported: Path)
     assert values["it"][0] > 0.9
 
 
-def test_levels_past_the_most_frequent_and_new_ones_are_missing() -> None:
+def test_levels_past_the_most_frequent_and_new_ones_are_missing_ties_go_by_text() -> None:
     task = {"kinds": {"c0": "label"}}
-    prepare = plain(task, pd.DataFrame({"c0": ["a", "b", "b", "c", "c", "c", None]}), max_levels=2)
-    found = prepare(pd.DataFrame({"c0": ["a", "b", "c", "d", None]}))["c0"]
-    assert found.isna().tolist() == [True, False, False, True, True]
+    prepare = plain(task, pd.DataFrame({"c0": ["e", "c", "c", "c", "b", "a", "b", "e", None]}), max_levels=2)
+    found = prepare(pd.DataFrame({"c0": ["a", "b", "c", "d", "e", None]}))["c0"]
+    assert found.isna().tolist() == [True, False, False, True, True, True]
+    assert found.cat.categories.tolist() == ["c", "b"]
 
 
 def test_a_class_that_a_model_has_not_seen_gets_no_probability() -> None:

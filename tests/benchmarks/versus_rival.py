@@ -147,9 +147,7 @@ def plain(task: dict[str, Any], train: Frame, max_levels: int | None = None) -> 
 
     kinds = {name: task["kinds"][name] for name in train.columns}
     levels = {
-        name: texts(train[name]).value_counts().index[:max_levels]
-        for name, kind in kinds.items()
-        if kind in ("label", "boolean")
+        name: frequent(texts(train[name]))[:max_levels] for name, kind in kinds.items() if kind in ("label", "boolean")
     }
 
     def prepare(frame: Frame) -> Frame:
@@ -163,6 +161,12 @@ def plain(task: dict[str, Any], train: Frame, max_levels: int | None = None) -> 
         return pd.DataFrame(columns, index=frame.index)
 
     return prepare
+
+
+def frequent(column: Any) -> Any:
+    """Return the values of a column, the most frequent first, ties by the value: pandas' own order changes."""
+    counts = column.value_counts().sort_index()
+    return counts.sort_values(ascending=False, kind="stable").index
 
 
 def texts(column: Any) -> Any:
