@@ -220,6 +220,7 @@ def test_clock_changes_are_the_same_to_row_and_table(name):
     assert differences(Column("timestamp", timezone=name), sorted(map(str, moments)), []) == []
 
 
+@pytest.mark.slow
 def test_every_zone_is_known_to_the_database_and_agrees_in_every_year():
     texts = [f"{year}-{month:02}-01 12:00" for year in range(1900, 2101, 5) for month in (1, 4, 7, 10)]
     names = sorted(zone_names())

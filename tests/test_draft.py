@@ -174,6 +174,7 @@ def test_column_names_of_every_kind(folder: Path) -> None:
     assert names[6:] == ["target y", "é 😀", "yes", "1.5", 'say "hi"', "${oops}"]
 
 
+@pytest.mark.slow
 def test_a_wide_table(folder: Path) -> None:
     draw = random.Random(2)
     header = ",".join([*(f"v{i}" for i in range(400)), "y"])

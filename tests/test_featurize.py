@@ -218,6 +218,7 @@ featurize.run("featurize", featurize.main)
 """
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_byte(workspace: Path) -> None:
     """Enough rows for several of DuckDB's groups of rows, which threads share out among themselves."""
     rng, base = random.Random(1), wordy_rows()
@@ -385,7 +386,9 @@ def test_order_without_values_is_refused(workspace: Path) -> None:
     assert "columns.colour: ordered needs `values` in conf/data" in done.stderr
 
 
-@pytest.mark.parametrize("choice", ["standard", "linear", "mine"])
+@pytest.mark.parametrize(
+    "choice", ["mine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("standard", "linear"))]
+)
 @pytest.mark.parametrize("kind", ["all missing", "constant", "one category a row", "huge and tiny"])
 def test_odd_columns_give_a_result(workspace: Path, kind: str, choice: str) -> None:
     rows = toy_rows(200)

@@ -65,7 +65,10 @@ def huge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return write_table(tmp_path_factory.mktemp("huge") / "workspace", str(request.param))
 
 
-@pytest.mark.parametrize("model", CHOICES)
+@pytest.mark.parametrize(
+    "model",
+    [name if name in ("boosting", "linear") else pytest.param(name, marks=pytest.mark.slow) for name in CHOICES],
+)
 def test_every_choice_trains_on_them_and_answers_any_number(huge: Path, model: str) -> None:
     if model == "xgboost":
         pytest.importorskip("xgboost")

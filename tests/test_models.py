@@ -344,7 +344,7 @@ def run_train(folder: Path, model: str, environment: dict[str, str]) -> str:
     return run_in(folder, *command, PYTHONPATH=str(ROOT), **environment).stdout
 
 
-@pytest.mark.parametrize("model", ["boosting", "forest"])
+@pytest.mark.parametrize("model", ["boosting", pytest.param("forest", marks=pytest.mark.slow)])
 def test_the_wheel_explains_as_the_model_does(folder: Path, model: str, tmp_path: Path) -> None:
     if model != "boosting":
         run_stage(folder, "train", f"model={model}", "seed=1")

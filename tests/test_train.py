@@ -30,7 +30,7 @@ def folder(small: Path, tmp_path: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("model", ["boosting", "linear", "forest"])
+@pytest.mark.parametrize("model", ["boosting", "linear", pytest.param("forest", marks=pytest.mark.slow)])
 def test_two_runs_give_the_same_bytes(folder: Path, model: str) -> None:
     run_stage(folder, "train", f"model={model}", "seed=3")
     first = dvc_hash(folder / "data/train")
@@ -38,7 +38,7 @@ def test_two_runs_give_the_same_bytes(folder: Path, model: str) -> None:
     assert dvc_hash(folder / "data/train") == first
 
 
-@pytest.mark.parametrize("model", ["boosting", "forest"])
+@pytest.mark.parametrize("model", ["boosting", pytest.param("forest", marks=pytest.mark.slow)])
 def test_the_seed_matters(folder: Path, model: str) -> None:
     run_stage(folder, "train", f"model={model}", "seed=3")
     first = dvc_hash(folder / "data/train")
@@ -63,7 +63,10 @@ def test_the_threshold_gives_the_best_f1_on_validation_rows(folder: Path) -> Non
     assert f1_score(y, score >= model.meta["threshold"]) == pytest.approx(best, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["boosting", "linear", "neural", "boosting_sklearn"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("neural", "boosting_sklearn")]
+
+
+@pytest.mark.parametrize("name", ["boosting", "linear", *SLOW])
 def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,9 +117,9 @@ def test_test_rows_are_not_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     "estimator",
     [
-        "_target_: sklearn.ensemble.HistGradientBoostingClassifier, max_iter: 20",
-        "_target_: sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
-        "_target_: sklearn.neural_network.MLPClassifier, max_iter: 1000",
+        pytest.param("_target_: sklearn.ensemble.HistGradientBoostingClassifier, max_iter: 20", marks=pytest.mark.slow),
+        pytest.param("_target_: sklearn.discriminant_analysis.LinearDiscriminantAnalysis", marks=pytest.mark.slow),
+        pytest.param("_target_: sklearn.neural_network.MLPClassifier, max_iter: 1000", marks=pytest.mark.slow),
         "_target_: sklearn.naive_bayes.GaussianNB",
     ],
 )

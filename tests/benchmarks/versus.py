@@ -133,7 +133,8 @@ def run_ours(folder: Path, choice: str) -> Answer:
     run_in(folder, "dvc", "repro", "train", **THREADS)
     seconds = time.perf_counter() - started
     run_in(folder, "dvc", "repro", "evaluate")
-    return Answer(read_scores(folder / "data/evaluate/predictions.parquet"), seconds)
+    factors = json.loads((folder / "data/train/model.json").read_text()).get("factors")
+    return Answer(read_scores(folder / "data/evaluate/predictions.parquet"), seconds, factors=factors)
 
 
 def test_rows(folder: Path, contract: Contract) -> Rows:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.evaluate import difference, measure
+from stages.shared.bootstrap import difference, measure
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER
 from stages.shared.rows import Rows
 
@@ -27,6 +27,7 @@ class Answer:
     fit: float = 0.0  # seconds
     predict: float | None = None  # seconds; None where it is not measured alone
     note: str = ""
+    factors: list[float] | None = None  # of several classes: what each probability is multiplied by before the call
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,11 @@ class Outcome:
 
 def score(task: str, rows: Rows, answers: dict[str, Answer]) -> tuple[dict[str, Array], dict[str, dict[str, float]]]:
     """Return (`values`, `metrics`) of an Outcome: every system on the same resamples of the test rows, or of groups."""
-    said = {system: (answer.scores, 0.5) for system, answer in answers.items() if answer.scores is not None}
+    said = {
+        system: (answer.scores, (answer.factors or [1.0] * answer.scores.shape[1]) if task == "multiclass" else 0.5)
+        for system, answer in answers.items()
+        if answer.scores is not None
+    }
     found = measure(task, rows, said, RESAMPLES, SEED)
     values = {system: metrics[HEADLINE[task]] for system, metrics in found.items()}
     return values, {
