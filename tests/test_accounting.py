@@ -176,7 +176,7 @@ def corrupt(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
-@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_every_record_of_a_corrupted_file_is_accounted_for(tmp_path_factory, rng: random.Random) -> None:
     folder = tmp_path_factory.getbasetemp() / "corrupted"

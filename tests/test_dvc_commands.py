@@ -159,12 +159,12 @@ def test_experiment_with_another_model_runs_from_train_on(linear: tuple[Path, li
 
 
 def test_experiment_with_one_value_of_a_conf_file_trains_with_it(workspace: Path):
-    done = run_in(workspace, "dvc", "exp", "run", "-S", "conf/model/boosting.yaml:estimator.learning_rate=0.05")
+    done = run_in(workspace, "dvc", "exp", "run", "-S", "conf/model/boosting.yaml:estimator.learning_rate=0.1")
     assert stages_run(done.stdout) == ["train", "evaluate", "package"]
     [(name, changes)] = as_json(workspace, "dvc", "params", "diff", "--json").items()
     assert (name, list(changes)) == ("conf/model/boosting.yaml", ["estimator.learning_rate"])
-    assert changes["estimator.learning_rate"]["new"] == 0.05
-    assert "[learning_rate: 0.05]" in (workspace / "data/train/model.txt").read_text()
+    assert changes["estimator.learning_rate"]["new"] == 0.1
+    assert "[learning_rate: 0.1]" in (workspace / "data/train/model.txt").read_text()
 
 
 def test_experiment_changes_one_line_of_a_conf_file_and_keeps_its_comments(workspace: Path):
@@ -235,7 +235,7 @@ def test_typo_in_an_override_is_refused_by_name(workspace: Path, override, named
         ("conf/data/rides.yaml", "limits", "limts", r"limts: unknown key; did you mean 'limits'\?"),
         ("conf/features/standard.yaml", "max_levels", "max_level", r"categories\.max_level: unknown key; did you mean"),
         ("conf/model/boosting.yaml", "early_stopping", "early_stoping", r"early_stoping: unknown key; did you mean"),
-        ("conf/model/boosting.yaml", "num_leaves", "num_leafs", r"num_leafs"),
+        ("conf/model/boosting.yaml", "n_estimators", "n_estimatrs", r"n_estimatrs"),
         ("conf/evaluation/standard.yaml", "resamples", "resample", r"resample: unknown key; did you mean"),
         ("conf/packaging/standard.yaml", "examples", "example", r"example: unknown key; did you mean 'examples'\?"),
         ("params.yaml", "model", "modle", r"Could not find 'model'"),

@@ -386,10 +386,15 @@ def test_order_without_values_is_refused(workspace: Path) -> None:
     assert "columns.colour: ordered needs `values` in conf/data" in done.stderr
 
 
+ODD = ("constant", "one category a row")
+
+
 @pytest.mark.parametrize(
     "choice", ["mine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("standard", "linear"))]
 )
-@pytest.mark.parametrize("kind", ["all missing", "constant", "one category a row", "huge and tiny"])
+@pytest.mark.parametrize(
+    "kind", ["all missing", "huge and tiny", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ODD)]
+)
 def test_odd_columns_give_a_result(workspace: Path, kind: str, choice: str) -> None:
     rows = toy_rows(200)
     for row in rows[1:]:

@@ -78,8 +78,8 @@ def test_a_broken_row_does_not_take_the_sound_one_with_its_key(workspace: Path) 
     "names",
     [
         ["k", "rule", "score_1"],
-        ["n", "value", "record"],
-        ["raw", "line", "t0"],
+        pytest.param(["n", "value", "record"], marks=pytest.mark.slow),
+        pytest.param(["raw", "line", "t0"], marks=pytest.mark.slow),
         ["select", "größe", 'a"b'],
         ["a.b c", "row", "target"],
     ],
