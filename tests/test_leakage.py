@@ -19,9 +19,7 @@ from stages.shared.sides.leakage import CHECKS, DUPLICATES, find_leaks, waive_fa
 from stages.shared.sides.split import Split, side_of
 from stages.shared.sides.twins import coincidence, find_twins
 
-TABLES = next(
-    (path for path in (ROOT / "../shared/tables", ROOT / "../../../../work/shared/tables") if path.is_dir()), None
-)
+TABLES = ROOT.parent / "shared/tables"
 SPLIT = Split("key", 0.2, 0.25)
 BY_TIME = Split("time", "2024-07-01", "2024-10-01")
 N = 2000
