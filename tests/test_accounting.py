@@ -184,6 +184,15 @@ def test_every_record_of_a_corrupted_file_is_accounted_for(tmp_path_factory, rng
     check(corrupt(made_table(rng), rng), folder)
 
 
+@pytest.mark.slow
+@settings(max_examples=250, derandomize=True, database=None, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_every_record_of_many_more_corrupted_files_is_accounted_for(tmp_path_factory, rng: random.Random) -> None:
+    folder = tmp_path_factory.getbasetemp() / "corrupted more"
+    folder.mkdir(exist_ok=True)
+    check(corrupt(made_table(rng), rng), folder)
+
+
 ROWS = [["a", "b", "c"], *([str(i), f"word {i}", "xyz"[i % 3]] for i in range(20))]
 GOOD = "".join(",".join(row) + "\n" for row in ROWS).encode()
 CORRUPTED = {
