@@ -74,12 +74,13 @@ def main() -> None:
         write_importance(reports / "plots/importance.csv", conf, task.kind, judged, calibration, features, seed)
         if isinstance(fitted, Ensemble):
             write_table(reports / "plots/ensemble.csv", members_table(fitted, data))
+        summary = {"rows": len(train.y), **size(fitted)}  # where it stopped: the last fit has no stop of its own
         if conf.refit:
             fitted = fit_again(conf, where, seed, task, features, fitted, together(train, validation))
         meta = store_fitted(data, fitted, shared)
         write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
         loss = loss_on_validation(conf, task.kind, judged)
-        summary = {"rows": len(train.y), **size(fitted), "validation_loss": round(loss, 6)}
+        summary["validation_loss"] = round(loss, 6)
         summary |= {"threshold": why["threshold"]} if "threshold" in why else {}
         write_json(reports / "decisions.json", why | told_of(fitted))
         write_json(reports / "summary.json", {**summary, **write_tuning(tuned, data, reports)})

@@ -90,6 +90,17 @@ def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
     assert both[1].meta["weights"] != alone[1].meta["weights"]
 
 
+@pytest.mark.parametrize("name", ["boosting", "xgboost"])
+def test_the_summary_says_at_how_many_trees_it_stopped(folder: Path, name: str) -> None:
+    if name == "xgboost":
+        pytest.importorskip("xgboost")
+    found = []
+    for asked in ("model.refit=false", "model.refit=true"):
+        run_stage(folder, "train", f"model={name}", "seed=1", asked)
+        found.append(json.loads((folder / "reports/train/summary.json").read_text())["trees"])
+    assert found[0] == found[1] > 0
+
+
 def test_the_baseline_is_decided_by_the_same_rules(folder: Path) -> None:
     run_stage(folder, "train", "model=linear", "seed=1")
     model, baseline = (Model(folder / "data/train" / part) for part in (".", "baseline"))
