@@ -1,6 +1,7 @@
 """Our choices against LightGBM and HistGradientBoosting at their defaults, FLAML and AutoGluon, on the same test rows.
 
-    python -m tests.benchmarks.versus [--python PATH] [--only TABLE,...] [--ours CHOICE,...] [--limit S] [--json FILE]
+    python -m tests.benchmarks.versus [--python PATH] [--only TABLE,...] [--ours CHOICE,...] [--rivals NAME,...]
+        [--limit S] [--json FILE]
 
 Each table of ../shared/tables is drafted and run through `dvc repro` in a temporary clone, once for each choice: a
 model, or a model and features, such as `boosting` or `linear/minimal`. The rivals are fitted on the training and the
@@ -59,7 +60,7 @@ DEFAULTS = "lightgbm"  # the rival that no table may be lost to
 def main() -> None:
     """Print the table as it grows, then what it comes to."""
     options, chosen = arguments()
-    systems = [*options.ours, *RIVALS]
+    systems = [*options.ours, *options.rivals]
     print(header(systems), flush=True)
     outcomes: list[Outcome] = []
     failed = []
@@ -67,7 +68,7 @@ def main() -> None:
         folder = clone(Path(temporary, "copy"))
         for case in chosen:
             try:
-                found = try_table(case, folder, options.ours, options.python, options.limit)
+                found = try_table(case, folder, options)
             except AssertionError as error:
                 failed.append(case.name)
                 print(error, file=sys.stderr, flush=True)
@@ -88,6 +89,7 @@ def arguments() -> tuple[argparse.Namespace, list[Case]]:
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the rivals' environment")
     parser.add_argument("--only", type=names, help="tables, instead of all")
     parser.add_argument("--ours", type=names, default=["boosting"], help="MODEL or MODEL/FEATURES of ours")
+    parser.add_argument("--rivals", type=names, default=list(RIVALS), help="rivals, instead of all")
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a rival is stopped")
     parser.add_argument("--json", type=Path, help="where all that was measured goes, too")
     options = parser.parse_args()
@@ -95,6 +97,9 @@ def arguments() -> tuple[argparse.Namespace, list[Case]]:
     unknown = [name for name in options.only or [] if name not in known]
     if unknown:
         parser.error(f"--only: no table {', '.join(unknown)}; there are {', '.join(known)}")
+    unknown = [name for name in options.rivals if name not in RIVALS]
+    if unknown:
+        parser.error(f"--rivals: no rival {', '.join(unknown)}; there are {', '.join(RIVALS)}")
     return options, [known[name] for name in options.only or known]
 
 
@@ -103,7 +108,7 @@ def names(text: str) -> list[str]:
     return text.split(",")
 
 
-def try_table(case: Case, folder: Path, choices: list[str], python: str, limit: float) -> Outcome | str:
+def try_table(case: Case, folder: Path, options: argparse.Namespace) -> Outcome | str:
     """Return what came of one table, or why it is left out. Raises AssertionError where a command of ours fails."""
     draft(case, folder)
     run_in(folder, "dvc", "repro", "prepare")
@@ -114,12 +119,13 @@ def try_table(case: Case, folder: Path, choices: list[str], python: str, limit: 
         return f"left out: {sum(n_rows.values()):,} rows"
     if contract.with_role("weight"):
         return "left out: it has weights, which the rivals are not given"
-    answers = {choice: run_ours(folder, choice) for choice in choices}
+    answers = {choice: run_ours(folder, choice) for choice in options.ours}
     budget = max(LEAST_BUDGET, *(answer.fit for answer in answers.values()))
     rows = test_rows(folder, contract)
     with tempfile.TemporaryDirectory() as temporary:
         export(folder / "data/prepare/kept.parquet", contract, Path(temporary))
-        answers |= {name: run_rival(python, name, Path(temporary), budget, limit) for name in RIVALS}
+        for name in options.rivals:
+            answers[name] = run_rival(options.python, name, Path(temporary), budget, options.limit)
     return Outcome(case.name, contract.task, n_rows, budget, answers, *score(contract.task, rows, answers))
 
 

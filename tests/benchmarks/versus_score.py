@@ -177,7 +177,6 @@ def closing(outcomes: list[Outcome], systems: list[str], rival: str) -> str:
         cells = [row["system"], f"{row['mean_rank']:.2f}", f"{row['mean_place']:.2f}", *counts]
         cells += [f"{row['fit']:.0f}", "" if row["predict"] is None else f"{row['predict']:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    found = losses(outcomes, ours, rival)
     absent = [system for system in systems if system not in {row["system"] for row in rows}]
     return "\n".join(
         [
@@ -186,9 +185,13 @@ def closing(outcomes: list[Outcome], systems: list[str], rival: str) -> str:
             f"Over {len(outcomes)} tables. Rank: 1 more than the systems that are better by their paired 95% interval; "
             "place: by the score alone; who failed stands last. Seconds are sums over the tables each finished.",
             *[f"{system}: {ABSENT}." for system in absent],
-            "",
-            f"{ours} is worse than {rival} by more than {WORSE_BY:.1%} of the score on {len(found)} tables"
-            + (":" if found else "."),
-            *[f"- {told}" for told in found],
+            *(lost(outcomes, ours, rival) if rival in systems else []),
         ]
     )
+
+
+def lost(outcomes: list[Outcome], ours: str, rival: str) -> list[str]:
+    """Return the lines on the tables that are lost to a rival."""
+    found = losses(outcomes, ours, rival)
+    tables = f"{ours} is worse than {rival} by more than {WORSE_BY:.1%} of the score on {len(found)} tables"
+    return ["", tables + (":" if found else "."), *[f"- {told}" for told in found]]
