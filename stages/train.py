@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Contract
 from stages.runtime.model import Model
-from stages.runtime.plan import Feature
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.files import read_json, replacing, write_json
+from stages.shared.live import live
 from stages.shared.models.baseline import prior, store_baseline
 from stages.shared.models.calibrate import apply
 from stages.shared.models.chosen import fit_again, fit_chosen, judge, size, store_fitted, told_of
 from stages.shared.models.decisions import decide, loss_on_validation
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.ensemble import (
-    Ensemble,
-    members_table,
-)
-from stages.shared.models.fit import Task, one_order_of_sums
+from stages.shared.models.ensemble import Ensemble, members_table
+from stages.shared.models.fit import Recipe, Task, one_order_of_sums
 from stages.shared.models.importance import even_places, permutation_importance
 from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 
 CONTRACT, SPLIT = Path("data/prepare/contract.json"), Path("data/prepare/split.json")
 DATA, REPORTS, UNFINISHED = Path("data/train"), Path("reports/train"), Path("data/.tuning.scratch")
+LIVE = Path("reports/live/train.json")  # beside the reports, which change places as a whole
 
 
 def main() -> None:
@@ -57,29 +55,27 @@ def main() -> None:
     task = Task(contract.task, contract.classes)
     shared = {"task": task.kind, "classes": task.classes, **plain_cut(task), "prior": prior(train, contract)}
     gap_days = read_json(SPLIT)["gap_days"]
-    if conf.members:
-        tuned = Tuned(conf)
-    else:
-        tuned = tune(conf, where, seed, task, features, together(train, validation), gap_days, UNFINISHED)
-    conf = tuned.conf
-    with replacing(DATA, REPORTS) as (data, reports):
+    recipe = Recipe(conf, where, seed, task, features)
+    with live(LIVE), replacing(DATA, REPORTS) as (data, reports):
+        tuned = Tuned(conf) if conf.members else tune(recipe, together(train, validation), gap_days, UNFINISHED)
+        recipe = recipe.with_conf(tuned.conf)
         (data / "baseline").mkdir()
         (reports / "plots").mkdir()
-        store_baseline(data / "baseline", conf, where, seed, task, features, train, validation, shared)
-        fitted = fit_chosen(conf, where, seed, task, features, train, validation)
+        store_baseline(data / "baseline", recipe, train, validation, shared)
+        fitted = fit_chosen(recipe, train, validation)
         store_fitted(data, fitted, shared)
         judged = judge(Model(data), fitted, task, train, validation)
-        decided, why = decide(conf, where, seed, task.kind, judged, reports / "plots")
+        decided, why = decide(recipe, judged, reports / "plots")
         calibration = decided.get("calibration")
-        write_importance(reports / "plots/importance.csv", conf, task.kind, judged, calibration, features, seed)
+        write_importance(reports / "plots/importance.csv", recipe, judged, calibration)
         if isinstance(fitted, Ensemble):
             write_table(reports / "plots/ensemble.csv", members_table(fitted, data))
         summary = {"rows": len(train.y), **size(fitted)}  # where it stopped: the last fit has no stop of its own
         if conf.refit:
-            fitted = fit_again(conf, where, seed, task, features, fitted, together(train, validation))
+            fitted = fit_again(recipe, fitted, together(train, validation))
         meta = store_fitted(data, fitted, shared)
         write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
-        loss = loss_on_validation(conf, task.kind, judged)
+        loss = loss_on_validation(recipe, judged)
         summary["validation_loss"] = round(loss, 6)
         summary |= {"threshold": why["threshold"]} if "threshold" in why else {}
         write_json(reports / "decisions.json", why | told_of(fitted))
@@ -109,17 +105,16 @@ def plain_cut(task: Task) -> dict[str, Any]:
     return {"threshold": 0.5} if task.kind != "multiclass" else {"factors": [1.0] * len(task.classes)}
 
 
-def write_importance(
-    path: Path, conf: ModelConf, task: str, judged: Judged, calibration: Any, features: list[Feature], seed: int
-) -> None:
+def write_importance(path: Path, recipe: Recipe, judged: Judged, calibration: Any) -> None:
     """Write how much the loss of the rows that decide grows when a column is dealt out anew."""
     places = even_places(len(judged.rows.y))
 
     def loss_of(rows: Rows, X: np.ndarray[Any, Any]) -> float:
-        return validation_loss(conf, task, rows.y, apply(calibration, judged.score(places, X)), rows.weight)
+        scores = apply(calibration, judged.score(places, X))
+        return validation_loss(recipe.conf, recipe.task.kind, rows.y, scores, rows.weight)
 
     with one_order_of_sums(None):
-        found = permutation_importance(features, judged.rows.take(places), loss_of, seed)
+        found = permutation_importance(recipe.features, judged.rows.take(places), loss_of, recipe.seed)
     write_table(path, Table(["column", "loss_increase", "spread"], found))
 
 

@@ -11,7 +11,7 @@ from test_models import FEATURES, KINDS, TASKS, declared, rows
 from stages.shared.errors import InputError
 from stages.shared.models.calibrate import choose_calibration
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Fitted, fit_declared
+from stages.shared.models.fit import Fitted, Recipe, fit_declared
 from stages.shared.models.threshold import choose_threshold, cuts
 from stages.shared.rows import Rows
 
@@ -60,7 +60,7 @@ def test_hard_rows_give_a_result_or_one_line(kind: str, case: str) -> None:
 
 def fit_or_line(conf: ModelConf, train: Rows, validation: Rows) -> Fitted | str:
     try:
-        return fit_declared(conf, "c", 1, TASKS["binary"], FEATURES, train, validation)
+        return fit_declared(Recipe(conf, "c", 1, TASKS["binary"], FEATURES), train, validation)
     except InputError as error:
         return str(error)
 
@@ -71,7 +71,7 @@ def test_what_histogram_boosting_cannot_take_is_named_with_the_way_out() -> None
     with pytest.raises(
         InputError, match=r"no feature without a value in the training rows: a, a2; drop_constant: true"
     ):
-        fit_declared(declared("sklearn", "binary"), "c", 1, TASKS["binary"], FEATURES, train, train)
+        fit_declared(Recipe(declared("sklearn", "binary"), "c", 1, TASKS["binary"], FEATURES), train, train)
 
 
 @pytest.mark.parametrize("only", [0, 1])

@@ -10,7 +10,7 @@ import pytest
 from stages.shared.errors import InputError
 from stages.shared.models.crossvalidate import cross_validate, make_folds
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task
+from stages.shared.models.fit import Recipe, Task
 from stages.shared.rows import Rows, together
 
 DAY = 86_400.0
@@ -61,7 +61,7 @@ def test_rows_of_one_moment_give_one_clear_line() -> None:
 def test_a_class_that_a_fold_lacks_gets_no_probability_there() -> None:
     given = rows(96, y=[2 if place == 0 else place % 2 for place in range(96)])
     task = Task("multiclass", ["a", "b", "rare"])
-    found = list(cross_validate(LINEAR, "conf/model/x.yaml", 7, task, FEATURES, given, make_folds(given, 4)))
+    found = list(cross_validate(Recipe(LINEAR, "conf/model/x.yaml", 7, task, FEATURES), given, make_folds(given, 4)))
     of_first = next(scored for scored in found if 0 in scored.held)
     assert of_first.scores.shape == (len(of_first.held), 3)
     assert (of_first.scores[:, 2] == 0).all()
@@ -74,11 +74,11 @@ def test_scores_are_of_a_fit_that_did_not_see_the_row() -> None:
     given = rows(96)
     task = Task("binary", ["a", "b"])
     folds = make_folds(given, 4)
-    before = [scored.scores for scored in cross_validate(LINEAR, "x", 7, task, FEATURES, given, folds)]
+    before = [scored.scores for scored in cross_validate(Recipe(LINEAR, "x", 7, task, FEATURES), given, folds)]
     y = given.y.copy()
     y[folds[0].held] = 1 - y[folds[0].held]
     other = Rows(given.X, y, given.number, None, None, given.bucket)
-    after = [scored.scores for scored in cross_validate(LINEAR, "x", 7, task, FEATURES, other, folds)]
+    after = [scored.scores for scored in cross_validate(Recipe(LINEAR, "x", 7, task, FEATURES), other, folds)]
     assert (before[0] == after[0]).all()
     assert (before[1] != after[1]).any()
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import run_in
+from conftest import environment, run_in
 
 pytestmark = pytest.mark.slow
 
 STAGES = ["prepare", "featurize", "train", "evaluate", "package"]
+LIVE = "reports/live/train.json"
 METRICS, ROC = "reports/evaluate/metrics.json", "reports/evaluate/plots/roc.csv"
 PREDICT = """
 import importlib, json, sys
@@ -187,6 +189,24 @@ def test_queued_sweep_gives_one_row_each_with_metrics_of_its_own(workspace: Path
     run_in(workspace, "dvc", "exp", "run", "--run-all")
     check_sweep(experiments_of_json(workspace))
     check_sweep(experiments_of_csv(workspace))
+
+
+def test_metrics_of_a_running_fit_can_be_shown(workspace: Path) -> None:
+    """How far the trees are, asked by another process while an experiment runs; afterwards nothing is left."""
+    slow = [f"conf/model/boosting.yaml:estimator.{value}" for value in ("learning_rate=0.001", "n_estimators=300")]
+    command = ["dvc", "exp", "run", "-S", slow[0], "-S", slow[1], "train"]
+    shown = []
+    with subprocess.Popen(command, cwd=workspace, env=environment(), stdout=subprocess.DEVNULL) as ran:
+        while ran.poll() is None:
+            shown.append(as_json(workspace, "dvc", "metrics", "show", "--json", LIVE)[""]["data"][LIVE]["data"])
+    assert ran.returncode == 0
+    fits = [numbers for numbers in shown if numbers]
+    assert len(fits) > 1
+    first, last = fits[0], fits[-1]
+    assert 0 < first["live_trees"] < last["live_trees"] <= 300
+    assert any(0 < numbers.get("live_validation_loss", 0) < 1 for numbers in fits)
+    assert json.loads((workspace / LIVE).read_text()) == {}
+    assert run_in(workspace, "dvc", "status", "train").stdout.strip() == "Data and pipelines are up to date."
 
 
 def check_sweep(losses: dict[int, float]) -> None:

@@ -25,7 +25,7 @@ from stages.shared.errors import InputError
 from stages.shared.lineage import dvc_hash
 from stages.shared.models.declared import Member, ModelConf
 from stages.shared.models.ensemble import Ensemble, fit_ensemble, judge_ensemble, members_table, store_ensemble
-from stages.shared.models.fit import Task, fit_declared
+from stages.shared.models.fit import Recipe, Task, fit_declared
 from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.store import store
@@ -54,7 +54,7 @@ def rows(task: str, n: int, seed: int, by_time: bool = False) -> Rows:
 
 
 def fit(task: str, conf: ModelConf, train: Rows, validation: Rows, of: Task | None = None) -> Ensemble:
-    return fit_ensemble(conf, "c", 1, of or TASKS[task], FEATURES, train, validation)
+    return fit_ensemble(Recipe(conf, "c", 1, of or TASKS[task], FEATURES), train, validation)
 
 
 def stored(folder: Path, ensemble: Ensemble, of: Task) -> Model:
@@ -123,7 +123,7 @@ def test_by_time_a_member_is_what_it_would_be_by_itself(tmp_path: Path) -> None:
     found = judged(tmp_path, ensemble, TASKS["binary"], train, validation)
     member = conf.members["trees"]
     alone = ModelConf("native", member.estimator, early_stopping=member.early_stopping)
-    fitted = fit_declared(alone, "c", 1, TASKS["binary"], FEATURES, train, validation)
+    fitted = fit_declared(Recipe(alone, "c", 1, TASKS["binary"], FEATURES), train, validation)
     (tmp_path / "alone").mkdir()
     store(tmp_path / "alone", fitted.estimator, {"task": "binary", "classes": ["n", "p"], **fitted.meta})
     assert (found.scores == Model(tmp_path / "alone").score_matrix(validation.X)).all()
@@ -188,11 +188,11 @@ def test_a_rising_column_only_raises_the_mean() -> None:
     train, validation = (
         dataclasses.replace(part, X=part.X[:, :3]) for part in (rows("regression", 200, 1), rows("regression", 60, 2))
     )
-    ensemble = fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation)
+    ensemble = fit_ensemble(Recipe(conf, "c", 1, TASKS["regression"], features), train, validation)
     assert list(ensemble.selection.picks) == ["trees"]
     conf = dataclasses.replace(conf, monotone={"bb": "increasing"})
     with pytest.raises(InputError, match=r"monotone.bb: no number in the features has this name; did you mean 'b'"):
-        fit_ensemble(conf, "c", 1, TASKS["regression"], features, train, validation)
+        fit_ensemble(Recipe(conf, "c", 1, TASKS["regression"], features), train, validation)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from stages.shared.errors import InputError
 from stages.shared.lineage import dvc_hash
 from stages.shared.models.constraints import row_weights
 from stages.shared.models.declared import ModelConf, Objective
-from stages.shared.models.fit import Fitted, Task, fit_declared
+from stages.shared.models.fit import Fitted, Recipe, Task, fit_declared
 from stages.shared.models.importance import permutation_importance
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.reference import fit_reference
@@ -75,7 +75,7 @@ def fit(kind: str, task: str, train: Rows | None = None, **more: Any) -> Fitted:
     if kind == "xgboost":
         pytest.importorskip("xgboost")
     train = rows(task, 400, 1) if train is None else train
-    return fit_declared(declared(kind, task, **more), "c", 1, TASKS[task], FEATURES, train, rows(task, 200, 2))
+    return fit_declared(Recipe(declared(kind, task, **more), "c", 1, TASKS[task], FEATURES), train, rows(task, 200, 2))
 
 
 def stored(folder: Path, fitted: Fitted, task: str) -> Model:
@@ -230,7 +230,7 @@ def test_stopping_keeps_the_best_on_validation_rows(kind: str) -> None:
     def loss(**stop: Any) -> float:
         conf = declared(kind, "binary", **stop)
         conf.estimator.update(more.get(kind, {"learning_rate_init": 0.05, "max_iter": 60}))
-        fitted = fit_declared(conf, "c", 1, TASKS["binary"], FEATURES, train, validation)
+        fitted = fit_declared(Recipe(conf, "c", 1, TASKS["binary"], FEATURES), train, validation)
         return validation_loss(conf, "binary", validation.y, fitted.score(TASKS["binary"], validation.X))
 
     if kind == "xgboost":

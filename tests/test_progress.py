@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.shared import progress
+from stages.shared import live, progress
 from stages.shared.progress import Progress, Watch, muted, say, watching
 from stages.shared.table import layout
 from stages.shared.tables import connect
@@ -175,3 +177,35 @@ def test_the_line_of_work_that_was_followed_by_other_work_is_removed_too(
     counter.restart()
     counter.close()
     assert capsys.readouterr().err.endswith("\r\033[K")
+
+
+def test_live_numbers_are_written_once_a_second_and_gone_afterwards(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "time", clock)
+    path = tmp_path / "reports/train.json"
+    with live.live(path):
+        assert json.loads(path.read_text()) == {}
+        counter = Progress("train", "trees", 100)
+        for done, moment in ((10, 0.1), (20, 0.9), (30, 1.2)):
+            clock.now = 100.0 + moment
+            counter.update(done, validation_loss=0.5 if done < 30 else math.nan)
+            expected = {"live_trees": 10, "live_validation_loss": 0.5} if done < 30 else {"live_trees": 30}
+            assert json.loads(path.read_text()) == expected
+        with muted():
+            Progress("train", "trees", 100).update(90)
+        assert json.loads(path.read_text()) == {"live_trees": 30}
+    assert json.loads(path.read_text()) == {}
+    counter.update(100)
+    assert [entry.name for entry in path.parent.iterdir()] == ["train.json"]
+
+
+def test_live_numbers_of_a_fit_that_fails_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    failing = live.live(path)
+    failing.__enter__()
+    live.show({"trees": 3})
+    assert json.loads(path.read_text()) == {"live_trees": 3}
+    error = ValueError()
+    assert not failing.__exit__(ValueError, error, None)
+    assert json.loads(path.read_text()) == {}

@@ -18,7 +18,7 @@ from stages.runtime.model import Model
 from stages.shared.config import build
 from stages.shared.lineage import dvc_hash
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task, fit_declared, refit, steps
+from stages.shared.models.fit import Recipe, Task, fit_declared, refit, steps
 from stages.shared.rows import read_rows, together
 
 
@@ -80,9 +80,9 @@ def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
     features = json.loads((folder / "data/featurize/plan.json").read_text())
     conf = build(ModelConf, yaml.safe_load((folder / f"conf/model/{name}.yaml").read_text()), "", [])
     task = Task("binary", contract.classes)
-    first = fit_declared(conf, "c", 1, task, features, train, validation)
+    first = fit_declared(Recipe(conf, "c", 1, task, features), train, validation)
     rows = together(train, validation)
-    expected = refit(conf, "c", 1, task, features, rows, first)
+    expected = refit(Recipe(conf, "c", 1, task, features), rows, first)
     assert steps(expected.estimator) in (None, steps(first.estimator)) or name == "neural"
     np.testing.assert_allclose(both[0].uncalibrated_matrix(rows.X), expected.score(task, rows.X), atol=1e-9)
     np.testing.assert_allclose(alone[0].uncalibrated_matrix(rows.X), first.score(task, rows.X), atol=1e-9)

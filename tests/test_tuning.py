@@ -24,7 +24,7 @@ from stages.shared.config import build
 from stages.shared.errors import InputError
 from stages.shared.models.crossvalidate import make_folds
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task, make_declared
+from stages.shared.models.fit import Recipe, Task, make_declared
 from stages.shared.models.record import summary_of, told
 from stages.shared.models.search import Sampler, lies_in
 from stages.shared.models.trials import Trial, Work, keep_trial, read_trials, run_trial
@@ -69,7 +69,7 @@ def rows(n: int = 160) -> Rows:
 
 
 def tuned(folder: Path, given: Rows | None = None, **changes: Any) -> Tuned:
-    return tune(conf_of(**changes), "conf/model/x.yaml", 7, TASK, FEATURES, given or rows(), 0.0, folder)
+    return tune(Recipe(conf_of(**changes), "conf/model/x.yaml", 7, TASK, FEATURES), given or rows(), 0.0, folder)
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_worker_that_is_killed_is_one_clear_line(folder: Path) -> None:
 )
 def test_estimators_that_take_all_cores_get_one_in_a_worker(estimator: Any, arguments: Any) -> None:
     conf = conf_of(estimator=estimator)
-    made = make_declared(conf, "x", 7, TASK, FEATURES)
+    made = make_declared(Recipe(conf, "x", 7, TASK, FEATURES))
     assert on_one_thread(conf, TASK.kind, made).classifier == arguments
 
 
@@ -349,7 +349,7 @@ def test_limits_are_medians_of_earlier_trials_and_want_five() -> None:
 
 def test_a_trial_stops_at_the_first_fold_that_is_too_bad_but_not_at_the_last() -> None:
     given = rows()
-    work = Work(conf_of(), "x", 7, TASK, FEATURES, given, make_folds(given, 3))
+    work = Work(Recipe(conf_of(), "x", 7, TASK, FEATURES), given, make_folds(given, 3))
     whole = run_trial(work, 3, {"C": 0.5}, [])
     assert (whole.state, len(whole.folds)) == ("finished", 3)
     pruned = run_trial(work, 3, {"C": 0.5}, [9.0, whole.running[1] - 1e-9, 9.0])
@@ -423,7 +423,7 @@ def test_a_number_is_tuned_by_time_with_its_gap(tmp_path: Path) -> None:
         search={"regressor": {"alpha": {"low": 0.01, "high": 10_000, "log": True}}},
     )
     task = Task("regression", [])
-    found = [tune(conf, "x", 7, task, FEATURES, given, gap_days, tmp_path) for gap_days in (0.0, 20.0)]
+    found = [tune(Recipe(conf, "x", 7, task, FEATURES), given, gap_days, tmp_path) for gap_days in (0.0, 20.0)]
     assert all(tuned.conf.regressor["alpha"] < 5000 for tuned in found)
     assert all(len(tuned.best.folds) == 3 for tuned in found)
     assert found[0].trials[0].loss != found[1].trials[0].loss

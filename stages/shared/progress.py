@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from stages.shared import live
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -46,9 +48,11 @@ class Progress:
         self.shown = self.started + QUIET_SECONDS - PACE_SECONDS[self.is_terminal]
         self.has_line = False  # on the terminal, to be removed
 
-    def update(self, done: int, note: str = "") -> None:
-        """Say that `done` steps are done, if it is time to say something."""
+    def update(self, done: int, note: str = "", **numbers: float) -> None:
+        """Say that `done` steps are done, if it is time to say something; `numbers` are what live metrics show too."""
         now = time.monotonic()
+        if not self.is_muted:
+            live.show({self.unit.replace(" ", "_"): done, **numbers})
         if self.is_muted or now - self.shown < PACE_SECONDS[self.is_terminal] or done <= self.skipped:
             return
         self.shown, self.has_line = now, self.is_terminal

@@ -20,7 +20,7 @@ import numpy as np
 
 from stages.shared.config import compose
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task, fit_declared
+from stages.shared.models.fit import Recipe, Task, fit_declared
 from stages.shared.rows import Rows
 
 N_COLUMNS, N_CATEGORIES, N_LEVELS, TREES = 20, 4, 30, 100
@@ -62,7 +62,7 @@ def main() -> None:
     bare = {name: value for name, value in arguments.items() if name != "_target_"} | {"random_state": 1}
 
     def fit_ours(of: ModelConf) -> None:
-        fit_declared(of, "conf/model/boosting.yaml", 1, Task("binary", ["0", "1"]), features, train, validation)
+        fit_declared(Recipe(of, "conf/model/boosting.yaml", 1, Task("binary", ["0", "1"]), features), train, validation)
 
     def fit_bare() -> None:
         model = lightgbm.LGBMClassifier(**bare)

@@ -11,9 +11,8 @@ from stages.runtime.model import Model
 from stages.runtime.plan import Feature
 from stages.shared.files import write_json
 from stages.shared.models.decisions import decide_baseline
-from stages.shared.models.declared import ModelConf
 from stages.shared.models.dense import fit_dense
-from stages.shared.models.fit import Fitted, Task, one_order_of_sums
+from stages.shared.models.fit import Fitted, Recipe, Task, one_order_of_sums
 from stages.shared.models.judged import judge_on_validation
 from stages.shared.models.store import store
 from stages.shared.rows import Rows, together
@@ -46,23 +45,13 @@ def fit_baseline(task: Task, features: list[Feature], train: Rows) -> Fitted:
     return Fitted(estimator, dense, X.mean(axis=0).tolist())
 
 
-def store_baseline(
-    folder: Path,
-    conf: ModelConf,
-    where: str,
-    seed: int,
-    task: Task,
-    features: list[Feature],
-    train: Rows,
-    validation: Rows,
-    shared: dict[str, Any],
-) -> None:
+def store_baseline(folder: Path, recipe: Recipe, train: Rows, validation: Rows, shared: dict[str, Any]) -> None:
     """Fit the linear baseline, decide by the same rules, fit again on as many rows as the model, and write it."""
-    fitted = fit_baseline(task, features, train)
+    fitted = fit_baseline(recipe.task, recipe.features, train)
     store(folder, fitted.estimator, {**shared, **fitted.meta})
     judged = judge_on_validation(Model(folder), train, validation)
-    decided = decide_baseline(conf, where, seed, task.kind, judged)
-    rows = together(train, validation) if conf.refit else train
-    fitted = fit_baseline(task, features, rows)
+    decided = decide_baseline(recipe, judged)
+    rows = together(train, validation) if recipe.conf.refit else train
+    fitted = fit_baseline(recipe.task, recipe.features, rows)
     meta = store(folder, fitted.estimator, {**shared, **fitted.meta})
     write_json(folder / "model.json", {**meta, **decided})

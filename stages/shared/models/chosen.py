@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.runtime.model import Model
-from stages.runtime.plan import Feature
-from stages.shared.models.declared import ModelConf
 from stages.shared.models.ensemble import (
     Ensemble,
     fit_ensemble,
@@ -16,28 +14,24 @@ from stages.shared.models.ensemble import (
     store_ensemble,
     weights,
 )
-from stages.shared.models.fit import Fitted, Task, fit_declared, n_trees, refit
+from stages.shared.models.fit import Fitted, Recipe, Task, fit_declared, n_trees, refit
 from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.store import store
 from stages.shared.rows import Rows
 
 
-def fit_chosen(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
-) -> Fitted | Ensemble:
+def fit_chosen(recipe: Recipe, train: Rows, validation: Rows) -> Fitted | Ensemble:
     """Return the model fitted on training rows; validation rows stop it early, or weigh the members."""
-    if conf.members:
-        return fit_ensemble(conf, where, seed, task, features, train, validation)
-    return fit_declared(conf, where, seed, task, features, train, validation)
+    if recipe.conf.members:
+        return fit_ensemble(recipe, train, validation)
+    return fit_declared(recipe, train, validation)
 
 
-def fit_again(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], fitted: Fitted | Ensemble, rows: Rows
-) -> Fitted | Ensemble:
+def fit_again(recipe: Recipe, fitted: Fitted | Ensemble, rows: Rows) -> Fitted | Ensemble:
     """Return the model fitted on train and validation rows, now that these have decided."""
     if isinstance(fitted, Ensemble):
-        return refit_ensemble(conf, where, seed, task, features, fitted)
-    return refit(conf, where, seed, task, features, rows, fitted)
+        return refit_ensemble(recipe, fitted)
+    return refit(recipe, rows, fitted)
 
 
 def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any]) -> dict[str, Any]:

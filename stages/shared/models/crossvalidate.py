@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
-from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Fitted, Task, fit_declared, one_order_of_sums
+from stages.shared.models.fit import Fitted, Recipe, Task, fit_declared, one_order_of_sums
 from stages.shared.models.store import kind_of
 from stages.shared.rows import Rows
 
@@ -75,31 +73,22 @@ def _by_time(time: Array, n_folds: int, gap_days: float) -> list[Fold]:
     return folds
 
 
-def cross_validate(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], rows: Rows, folds: list[Fold]
-) -> Iterator[Scored]:
+def cross_validate(recipe: Recipe, rows: Rows, folds: list[Fold]) -> Iterator[Scored]:
     """Yield each fold's scores of its rows held out. The same rows stop a fit early where that is declared."""
+    task = recipe.task
     for fold in folds:
         train, held = rows.take(fold.fitted), rows.take(fold.held)
         if task.kind == "regression" or len(present := np.unique(train.y)) == len(task.classes):
-            found = Scored(fold.held, held.y, fit_declared(conf, where, seed, task, features, train, held))
+            found = Scored(fold.held, held.y, fit_declared(recipe, train, held))
         else:
-            fitted = _fit_fewer(conf, where, seed, task, features, train, held, present.tolist())
+            fitted = _fit_fewer(recipe, train, held, present.tolist())
             found = Scored(fold.held, held.y, fitted, present.tolist())
         yield dataclasses.replace(found, scores=found.score(task, held.X))
 
 
-def _fit_fewer(
-    conf: ModelConf,
-    where: str,
-    seed: int,
-    task: Task,
-    features: list[Feature],
-    train: Rows,
-    held: Rows,
-    present: list[int],
-) -> Fitted:
+def _fit_fewer(recipe: Recipe, train: Rows, held: Rows, present: list[int]) -> Fitted:
     """Return the fit where the fold's rows lack a class, which then gets a probability of 0."""
+    conf, task = recipe.conf, recipe.task
     if len(present) == 1:
         raise InputError(f"cross-validation: all rows of a fold are of class {task.classes[present[0]]!r}")
     fewer = some_classes(task, present)
@@ -110,7 +99,7 @@ def _fit_fewer(
     if not len(stopping.y):
         raise InputError("cross-validation: no class of a fold's held rows is among those it is fitted on")
     train, stopping = (dataclasses.replace(rows, y=np.searchsorted(present, rows.y)) for rows in (train, stopping))
-    return fit_declared(conf, where, seed, fewer, features, train, stopping)
+    return fit_declared(dataclasses.replace(recipe, conf=conf, task=fewer), train, stopping)
 
 
 def some_classes(task: Task, numbers: list[int]) -> Task:

@@ -11,6 +11,7 @@ from stages.shared.models.calibrate import apply, choose_calibration
 from stages.shared.models.conformal import fit_interval, usual_error
 from stages.shared.models.declared import Interval, ModelConf
 from stages.shared.models.factors import choose_factors
+from stages.shared.models.fit import Recipe
 from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.threshold import Unreachable, choose_threshold, columns, cuts, sensitivity
@@ -19,13 +20,12 @@ from stages.shared.plots import Table, thin, write_table
 PLOT_POINTS = 200
 
 
-def decide(
-    conf: ModelConf, where: str, seed: int, task: str, judged: Judged, plots: Path | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def decide(recipe: Recipe, judged: Judged, plots: Path | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (what model.json gets, why): calibration and threshold or factors, or the interval.
 
     With `plots`, a folder, what other thresholds would give is written there.
     """
+    conf, where, task = recipe.conf, recipe.where, recipe.task.kind
     rows, scores = judged.rows, judged.scores
     why: dict[str, Any] = {}
     if judged.n_validation < len(rows.y):
@@ -35,7 +35,7 @@ def decide(
         if conf.interval is not None:
             why["interval"] = {"level": conf.interval.level, "quantile": found and round(found["quantile"], 6)}
         return {"interval": found}, why
-    calibration, why["calibration"] = choose_calibration(conf.calibration, task, rows, scores, seed, where)
+    calibration, why["calibration"] = choose_calibration(conf.calibration, task, rows, scores, recipe.seed, where)
     decided: dict[str, Any] = {"calibration": calibration}
     calibrated = apply(calibration, scores)
     if task == "multiclass":
@@ -52,24 +52,24 @@ def decide(
     return decided, why
 
 
-def decide_baseline(conf: ModelConf, where: str, seed: int, task: str, judged: Judged) -> dict[str, Any]:
+def decide_baseline(recipe: Recipe, judged: Judged) -> dict[str, Any]:
     """Return what model.json of the baseline gets: decided as for the model, or a comparison would flatter that one.
 
     A floor of precision or recall that no cut of it reaches is left for the best F1.
     """
-    if task == "regression":
+    if recipe.task.kind == "regression":
         return {}
     try:
-        return decide(conf, where, seed, task, judged)[0]
+        return decide(recipe, judged)[0]
     except Unreachable:
-        return decide(dataclasses.replace(conf, threshold="f1"), where, seed, task, judged)[0]
+        return decide(recipe.with_conf(dataclasses.replace(recipe.conf, threshold="f1")), judged)[0]
 
 
-def loss_on_validation(conf: ModelConf, task: str, judged: Judged) -> float:
+def loss_on_validation(recipe: Recipe, judged: Judged) -> float:
     """Return the loss of the validation rows, before calibration, whichever rows decide."""
     own = judged.validation
     rows = judged.rows.take(own)
-    return validation_loss(conf, task, rows.y, judged.scores[own], rows.weight)
+    return validation_loss(recipe.conf, recipe.task.kind, rows.y, judged.scores[own], rows.weight)
 
 
 def decide_interval(asked: Interval, judged: Judged) -> dict[str, Any] | None:

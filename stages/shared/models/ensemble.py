@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 
 from stages.runtime.model import Model
-from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.files import write_json
 from stages.shared.models.constraints import row_weights
 from stages.shared.models.crossvalidate import Fold, Scored, cross_validate, make_folds, some_classes
-from stages.shared.models.declared import ModelConf, NotOffered, member_conf
-from stages.shared.models.fit import Fitted, Task, n_trees, refit
+from stages.shared.models.declared import NotOffered
+from stages.shared.models.fit import Fitted, Recipe, Task, n_trees, refit
 from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.selection import Selection, select, weighted
@@ -60,14 +59,13 @@ class Ensemble:
     folds: list[Fold]
 
 
-def fit_ensemble(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows
-) -> Ensemble:
+def fit_ensemble(recipe: Recipe, train: Rows, validation: Rows) -> Ensemble:
     """Return the members, fitted and weighed. Raises InputError, naming the member, for what an estimator refuses."""
+    conf, where, task = recipe.conf, recipe.where, recipe.task
     rows, n_train = together(train, validation), len(train.y)
     by_time = [Fold(np.arange(n_train), np.arange(n_train, len(rows.y)))]
     folds = make_folds(rows, conf.folds) if rows.time is None else by_time
-    scored = dict(_cross_validate_members(conf, where, seed, task, features, rows, folds))
+    scored = dict(_cross_validate_members(recipe, rows, folds))
     if not scored:
         raise InputError(f"{where}: no member can do what is declared for all")
     held = rows.take(np.concatenate([fold.held for fold in folds]))
@@ -83,17 +81,14 @@ def fit_ensemble(
     return Ensemble(selection, parts, scored, rows, folds)
 
 
-def _cross_validate_members(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], rows: Rows, folds: list[Fold]
-) -> Iterator[tuple[str, list[Scored]]]:
+def _cross_validate_members(recipe: Recipe, rows: Rows, folds: list[Fold]) -> Iterator[tuple[str, list[Scored]]]:
     """Yield what the folds gave, by member; one that cannot do what is declared for all is left out, and it says so."""
-    for number, name in enumerate(conf.members, start=1):
-        say(f"train: member {number} of {len(conf.members)}, {name}, {len(folds)} fits")
+    members = recipe.conf.members
+    for number, name in enumerate(members, start=1):
+        say(f"train: member {number} of {len(members)}, {name}, {len(folds)} fits")
         began = time.monotonic()
         try:
-            found = list(
-                cross_validate(member_conf(conf, name), f"{where}: members.{name}", seed, task, features, rows, folds)
-            )
+            found = list(cross_validate(recipe.member(name), rows, folds))
         except NotOffered as error:
             say(f"train: left out: {error}")
             continue
@@ -101,19 +96,16 @@ def _cross_validate_members(
         yield name, found
 
 
-def refit_ensemble(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], ensemble: Ensemble
-) -> Ensemble:
+def refit_ensemble(recipe: Recipe, ensemble: Ensemble) -> Ensemble:
     """Return the ensemble with its members fitted on all rows, where the only fold left the latest ones out."""
     if ensemble.rows.time is None:
         return ensemble
     parts = [
-        dataclasses.replace(part, fitted=refit(
-            member_conf(conf, part.member), f"{where}: members.{part.member}", seed, task, features, ensemble.rows,
-            part.fitted))
-        if part.classes is None else part
+        dataclasses.replace(part, fitted=refit(recipe.member(part.member), ensemble.rows, part.fitted))
+        if part.classes is None
+        else part
         for part in ensemble.parts
-    ]  # fmt: skip
+    ]
     return dataclasses.replace(ensemble, parts=parts)
 
 

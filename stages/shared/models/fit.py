@@ -11,7 +11,7 @@ from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models import stopping
 from stages.shared.models.constraints import monotone_arguments, row_weights
-from stages.shared.models.declared import ModelConf, NotOffered
+from stages.shared.models.declared import ModelConf, NotOffered, member_conf
 from stages.shared.models.dense import fit_dense
 from stages.shared.models.make import accepts, make_estimator
 from stages.shared.models.objective import objective_arguments
@@ -32,6 +32,25 @@ class Task:
 
     kind: str  # binary, multiclass, regression
     classes: list[str]  # none for a number
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A declaration, and what is fitted by it."""
+
+    conf: ModelConf
+    where: str  # the file it stands in, for messages
+    seed: int
+    task: Task
+    features: list[Feature]
+
+    def with_conf(self, conf: ModelConf) -> Recipe:
+        """Return the recipe with another declaration from the same file."""
+        return dataclasses.replace(self, conf=conf)
+
+    def member(self, name: str) -> Recipe:
+        """Return the recipe of one member of an ensemble."""
+        return dataclasses.replace(self, conf=member_conf(self.conf, name), where=f"{self.where}: members.{name}")
 
 
 @dataclass(frozen=True)
@@ -60,16 +79,15 @@ class Fitted:
         return scores[:, 1:] if task.kind == "binary" else scores
 
 
-def fit_declared(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], train: Rows, validation: Rows | None
-) -> Fitted:
+def fit_declared(recipe: Recipe, train: Rows, validation: Rows | None) -> Fitted:
     """Return the declared model fitted on `train`; `validation` stops it early where that is declared.
 
     Without validation rows all the trees or epochs that are declared are fitted.
 
-    Raises InputError, naming the file `where`, for what the estimator refuses.
+    Raises InputError, naming the file, for what the estimator refuses.
     """
-    estimator = make_declared(conf, where, seed, task, features)
+    conf, where, task, features = recipe.conf, recipe.where, recipe.task, recipe.features
+    estimator = make_declared(recipe)
     check_weights(conf, estimator, where)
     check_empty(estimator, features, train, where)
     dense = fit_dense(features, train.X) if conf.inputs == "dense" else None
@@ -95,17 +113,24 @@ def fit_declared(
     return Fitted(estimator, dense, centre)
 
 
-def refit(
-    conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature], rows: Rows, fitted: Fitted
-) -> Fitted:
+def refit(recipe: Recipe, rows: Rows, fitted: Fitted) -> Fitted:
     """Return the declared model fitted on `rows`, with as many trees or epochs as `fitted` stopped at."""
     found = steps(fitted.estimator)
     if found is not None:
-        names, count = found
+        conf, (names, count) = recipe.conf, found
         rest = [{key: value for key, value in part.items() if key not in names}
                 for part in (conf.estimator, conf.classifier, conf.regressor)]  # fmt: skip
-        conf = dataclasses.replace(conf, estimator={**rest[0], names[0]: count}, classifier=rest[1], regressor=rest[2])
-    return fit_declared(conf, where, seed, task, features, rows, None)
+        first = {**rest[0], names[0]: count}
+        conf = dataclasses.replace(conf, estimator=first, classifier=rest[1], regressor=rest[2])
+        recipe = recipe.with_conf(conf)
+    return fit_declared(recipe, rows, None)
+
+
+def n_trees(estimator: Any) -> int | None:
+    """Return the number of trees where they are not the declared ones: boosting stops early."""
+    is_boosted = hasattr(estimator, "booster_") or getattr(estimator, "early_stopping_rounds", None)
+    found = steps(estimator) if is_boosted else None
+    return None if found is None else found[1]
 
 
 def steps(estimator: Any) -> tuple[list[str], int] | None:
@@ -130,13 +155,14 @@ def encoded(estimator: Any, dense: Dense | None, X: np.ndarray[Any, Any]) -> np.
     return X if type(estimator).__module__.startswith("lightgbm.") else narrow_matrix(X)
 
 
-def make_declared(conf: ModelConf, where: str, seed: int, task: Task, features: list[Feature]) -> Any:
+def make_declared(recipe: Recipe) -> Any:
     """Return the estimator, not fitted, with its objective and its monotone constraints."""
+    conf, where, task = recipe.conf, recipe.where, recipe.task
     arguments = conf.estimator | (conf.regressor if task.kind == "regression" else conf.classifier)
     if task.kind == "regression":
         arguments = arguments | objective_arguments(conf, str(arguments.get("_target_")), where)
-    estimator = make_estimator(arguments, seed, where, task.kind)
-    return estimator.set_params(**monotone_arguments(conf, estimator, features, task.kind, where))
+    estimator = make_estimator(arguments, recipe.seed, where, task.kind)
+    return estimator.set_params(**monotone_arguments(conf, estimator, recipe.features, task.kind, where))
 
 
 def check_weights(conf: ModelConf, estimator: Any, where: str) -> None:
@@ -162,11 +188,3 @@ def one_order_of_sums(estimator: Any) -> Any:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, None if type(estimator).__name__ in ONE_THREAD else "blas")
-
-
-def n_trees(estimator: Any) -> int | None:
-    """Return the number of trees where they are not the declared ones: boosting stops early."""
-    if hasattr(estimator, "booster_"):
-        return int(estimator.booster_.best_iteration or estimator.booster_.current_iteration())
-    best = getattr(estimator, "best_iteration", None) if getattr(estimator, "early_stopping_rounds", None) else None
-    return None if best is None else int(best) + 1

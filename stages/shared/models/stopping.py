@@ -59,8 +59,9 @@ def _lightgbm(conf: ModelConf, estimator: Any, task: str, features: list[Feature
     progress = Progress("train", "trees", estimator.n_estimators)
 
     def show(state: Any) -> None:
-        loss = f", validation loss {state.evaluation_result_list[0][2]:.4f}" if state.evaluation_result_list else ""
-        progress.update(state.iteration + 1, loss)
+        losses = [result[2] for result in state.evaluation_result_list or []]
+        note, numbers = told(losses[0]) if losses else ("", {})
+        progress.update(state.iteration + 1, note, **numbers)
         if state.iteration + 1 == state.end_iteration:
             progress.close()
 
@@ -139,7 +140,8 @@ def _fit_epochs(conf: ModelConf, estimator: Any, task: str, train: Rows, validat
         is_number = task == "regression"
         scores = estimator.predict(validation.X) * scale + mean if is_number else estimator.predict_proba(validation.X)
         loss = validation_loss(conf, task, validation.y, scores, validation.weight)
-        progress.update(epoch + 1, f", validation loss {loss:.4f}")
+        note, numbers = told(loss)
+        progress.update(epoch + 1, note, **numbers)
         if loss < best:
             best, best_epoch = loss, epoch
             weights = [[part.copy() for part in parts] for parts in (estimator.coefs_, estimator.intercepts_)]
@@ -152,3 +154,8 @@ def _fit_epochs(conf: ModelConf, estimator: Any, task: str, train: Rows, validat
     estimator.coefs_[-1] *= scale
     estimator.intercepts_[-1] = estimator.intercepts_[-1] * scale + mean
     estimator.set_params(random_state=seed)
+
+
+def told(loss: float) -> tuple[str, dict[str, float]]:
+    """Return what progress says of a validation loss, and what live metrics do."""
+    return f", validation loss {loss:.4f}", {"validation_loss": loss}

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models.crossvalidate import Fold, cross_validate
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task, one_order_of_sums
+from stages.shared.models.fit import Recipe, one_order_of_sums
 from stages.shared.models.objective import validation_loss
 from stages.shared.progress import muted
 from stages.shared.rows import Rows
@@ -33,11 +32,7 @@ from stages.shared.rows import Rows
 class Work:
     """What every trial is scored on."""
 
-    conf: ModelConf
-    where: str
-    seed: int
-    task: Task
-    features: list[Feature]
+    recipe: Recipe
     rows: Rows
     folds: list[Fold]
 
@@ -71,18 +66,20 @@ def with_arguments(conf: ModelConf, task: str, arguments: dict[str, Any]) -> Mod
 
 def run_trial(work: Work, number: int, arguments: dict[str, Any], limits: list[float]) -> Trial:
     """Return the trial; pruned at the first fold, but the last, after which the mean is above that fold's limit."""
-    conf = with_arguments(work.conf, work.task.kind, arguments)
+    recipe = work.recipe
+    task = recipe.task.kind
+    conf = with_arguments(recipe.conf, task, arguments)
     losses: list[float] = []
     running: list[float] = []
     sizes = [len(fold.held) for fold in work.folds]
-    scored = cross_validate(conf, work.where, work.seed, work.task, work.features, work.rows, work.folds)
+    scored = cross_validate(recipe.with_conf(conf), work.rows, work.folds)
     try:
         with muted(), one_order_of_sums(None):
             for fold in scored:
                 held = work.rows.take(fold.held)
-                losses.append(validation_loss(conf, work.task.kind, held.y, fold.scores, held.weight))
+                losses.append(validation_loss(conf, task, held.y, fold.scores, held.weight))
                 if not math.isfinite(losses[-1]):
-                    raise InputError(f"{work.where}: the loss of fold {len(losses)} is {losses.pop()}")
+                    raise InputError(f"{recipe.where}: the loss of fold {len(losses)} is {losses.pop()}")
                 running.append(float(np.average(losses, weights=sizes[: len(losses)])))
                 place = len(losses) - 1
                 if len(losses) < len(sizes) and place < len(limits) and running[-1] > limits[place]:
@@ -107,7 +104,7 @@ def running(work: Work, workers: int) -> Iterator[Callable[[list[Job]], Iterable
         yield lambda jobs: (done.result() for done in as_completed([pool.submit(_run, *job) for job in jobs]))
     except BrokenProcessPool:
         raise InputError(
-            f"{work.where}: tuning.workers: one of {workers} processes was killed (out of memory?); "
+            f"{work.recipe.where}: tuning.workers: one of {workers} processes was killed (out of memory?); "
             "run it again with fewer, and it goes on where it was"
         ) from None
     finally:

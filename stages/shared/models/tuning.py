@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.runtime.plan import Feature
 from stages.shared.errors import InputError
 from stages.shared.models.crossvalidate import make_folds
 from stages.shared.models.declared import ModelConf
-from stages.shared.models.fit import Task, make_declared
+from stages.shared.models.fit import Recipe, make_declared
 from stages.shared.models.search import Arguments, Sampler, Space, declared_arguments, search_space
 from stages.shared.models.trials import Job, Trial, Work, keep_trial, read_trials, running, with_arguments
 from stages.shared.progress import Progress
@@ -58,39 +57,31 @@ class Tuned:
                 self.kept.parent.rmdir()
 
 
-def tune(
-    conf: ModelConf,
-    where: str,
-    seed: int,
-    task: Task,
-    features: list[Feature],
-    rows: Rows,
-    gap_days: float,
-    scratch: Path,
-) -> Tuned:
+def tune(recipe: Recipe, rows: Rows, gap_days: float, scratch: Path) -> Tuned:
     """Return the configuration with the best arguments found; as declared where `tuning.trials` is 0.
 
     A run that was killed goes on after its last finished trial, which lies in `scratch`. Raises InputError for a search
     that cannot be, and where no trial finishes.
     """
-    estimator = make_declared(conf, where, seed, task, features)
+    conf, where, task = recipe.conf, recipe.where, recipe.task
+    estimator = make_declared(recipe)
     space = search_space(conf, where, task.kind, estimator)
     if not conf.tuning.trials:
         return Tuned(conf)
     declared = declared_arguments(conf, task.kind, estimator, space)
     given = [declared, *(declared | {name: start[name] for name in start if name in space} for start in conf.start)]
     folds = make_folds(rows, conf.tuning.folds, gap_days)
-    work = Work(conf, where, seed, task, features, rows, folds)
+    work = Work(recipe, rows, folds)
     kept = scratch / f"{key_of(work)}.jsonl"
     if conf.tuning.workers > 1:
-        work = dataclasses.replace(work, conf=on_one_thread(conf, task.kind, estimator))
-    sampler = Sampler(space, seed)
+        work = dataclasses.replace(work, recipe=recipe.with_conf(on_one_thread(conf, task.kind, estimator)))
+    sampler = Sampler(space, recipe.seed)
     trials = run_all(work, sampler, given, kept)
     if all(trial.state == "failed" for trial in trials):
         raise InputError(f"{where}: tuning: all {len(trials)} trials failed, the first with: {trials[0].message}")
     chosen = chosen_of(trials, conf.tuning.margin)
     found = conf if chosen.number == 0 else with_arguments(conf, task.kind, chosen.arguments)
-    return Tuned(found, trials, space, sampler.importance(seed), kept)
+    return Tuned(found, trials, space, sampler.importance(recipe.seed), kept)
 
 
 def on_one_thread(conf: ModelConf, task: str, estimator: Any) -> ModelConf:
@@ -107,7 +98,7 @@ def on_one_thread(conf: ModelConf, task: str, estimator: Any) -> ModelConf:
 
 def run_all(work: Work, sampler: Sampler, given: list[Arguments], kept: Path) -> list[Trial]:
     """Return all trials, by number."""
-    tuning = work.conf.tuning
+    tuning = work.recipe.conf.tuning
     done = {number: trial for number, trial in read_trials(kept).items() if number < tuning.trials}
     trials: list[Trial] = []
     told = f"{tuning.trials} trials of {len(work.folds)} folds"
@@ -128,7 +119,8 @@ def run_all(work: Work, sampler: Sampler, given: list[Arguments], kept: Path) ->
             for trial in run(jobs):
                 keep_trial(kept, trial)
                 done[trial.number] = trial
-                progress.update(len(done), note_of(list(done.values())))
+                note, shown = note_of(list(done.values()))
+                progress.update(len(done), note, **shown)
             for number in numbers:
                 trial = done[number]
                 sampler.tell(number, trial.running, trial.loss, trial.state == "pruned")
@@ -169,19 +161,20 @@ def gain_of(best: Trial, declared: Trial) -> float:
     return mean / spread if spread else math.copysign(math.inf, mean) if mean else 0.0
 
 
-def note_of(trials: list[Trial]) -> str:
-    """Return what progress says of the best trial."""
+def note_of(trials: list[Trial]) -> tuple[str, dict[str, float]]:
+    """Return what progress says of the best trial, and what live metrics do."""
     if all(trial.loss is None for trial in trials):
-        return ""
+        return "", {}
     best = best_of(trials)
-    return f", best loss {best.loss:.5f} in trial {best.number}"
+    assert best.loss is not None
+    return f", best loss {best.loss:.5f} in trial {best.number}", {"best_loss": best.loss, "best_trial": best.number}
 
 
 def key_of(work: Work) -> str:
     """Return a hash of all that a trial's loss depends on: the conf but its budget, the rows, our code, the lock."""
-    tuning = dataclasses.replace(work.conf.tuning, trials=0, workers=1)
-    plain = [dataclasses.asdict(dataclasses.replace(work.conf, tuning=tuning)), work.where, work.seed]
-    found = hashlib.sha256(json.dumps([plain, work.features, dataclasses.asdict(work.task)], default=str).encode())
+    conf = work.recipe.conf
+    plain = dataclasses.replace(conf, tuning=dataclasses.replace(conf.tuning, trials=0, workers=1))
+    found = hashlib.sha256(json.dumps(dataclasses.asdict(work.recipe.with_conf(plain)), default=str).encode())
     arrays: list[Any] = [work.rows.X, work.rows.y, work.rows.weight]
     arrays += [places for fold in work.folds for places in (fold.fitted, fold.held)]
     for array in arrays:
