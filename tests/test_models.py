@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PIPELINE, run_stage
+from conftest import PIPELINE, ROOT, run_in, run_stage
 from sklearn.metrics import mean_gamma_deviance, mean_pinball_loss, mean_poisson_deviance, mean_tweedie_deviance
 
 from stages.runtime.calibration import make_calibrate
@@ -322,7 +322,7 @@ def folder(small: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["boosting_sklearn", "neural", "xgboost", "ensemble"])
+@pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml")))
 def test_a_choice_runs_through_to_the_wheel_and_is_the_same_for_any_threads(folder: Path, model: str) -> None:
     if model == "xgboost":
         pytest.importorskip("xgboost")
@@ -338,8 +338,6 @@ def test_a_choice_runs_through_to_the_wheel_and_is_the_same_for_any_threads(fold
 
 
 def run_train(folder: Path, model: str, environment: dict[str, str]) -> str:
-    from conftest import ROOT, run_in
-
     command = (sys.executable, "-m", "stages.train", f"model={model}", "seed=1")
     return run_in(folder, *command, PYTHONPATH=str(ROOT), **environment).stdout
 
