@@ -1,7 +1,11 @@
-"""Feature operations on texts: length, number of words, and sums of what was learnt of their words and trigrams."""
+"""Feature operations on texts: length, number of words, and sums of what was learnt of their words and trigrams.
+
+Of grams, `score` adds up what each says of the target; `component` is one number of a text's TF-IDF, reduced.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -93,13 +97,56 @@ def _score_sql(feature: Feature, joins: Joins) -> str:
     return f"CASE WHEN {column} IS NOT NULL THEN {score} END"
 
 
+@lru_cache(maxsize=16)
+def _places(kind: str, tokens: tuple[str, ...], squares: tuple[int, ...]) -> Callable[[str], tuple[list[int], float]]:
+    """Return the function from a text to the places of its grams among `tokens`, and to the norm of its TF-IDF.
+
+    All components of a column ask the same one, which keeps the last texts.
+    """
+    places = {token: place for place, token in enumerate(tokens)}
+
+    @lru_cache(maxsize=4)
+    def find(text: str) -> tuple[list[int], float]:
+        found = [places[gram] for gram in set(grams_of(text, kind)) if gram in places]
+        return found, math.sqrt(sum(squares[place] for place in found) / UNIT)
+
+    return find
+
+
+def _component(feature: Feature) -> Evaluate:
+    """Return the evaluation of one component of a text's TF-IDF: the sum of its grams' weights by the norm.
+
+    A gram weighs its IDF times its part in the component; `squares` are the IDFs squared. Both are whole numbers of
+    1 / UNIT, so that the order of adding does not matter; the root and the division are exactly rounded in any engine.
+    A text without a known gram is 0.
+    """
+    weights = feature["weights"]
+    find = _places(feature["grams"], tuple(feature["tokens"]), tuple(feature["squares"]))
+
+    def component(text: str) -> float:
+        found, norm = find(text)
+        return sum(weights[place] for place in found) / UNIT / norm if found else 0.0
+
+    return present(feature, component)
+
+
+def _component_sql(feature: Feature, joins: Joins) -> str:
+    column = column_sql(feature["column"])
+    grams, tokens = grams_sql(column, feature["grams"]), feature["tokens"]
+    sums = [joins.total(grams, tokens, list_sql(feature, key, "BIGINT"), str)[0] for key in ("weights", "squares")]
+    total, squared = (f"({item}::DOUBLE / {UNIT!r}::DOUBLE)" for item in sums)
+    return f"CASE WHEN {column} IS NULL THEN NULL WHEN {squared} = 0 THEN 0 ELSE {total} / sqrt({squared}) END"
+
+
 ROW: dict[str, Callable[[Feature], Evaluate]] = {
     "length": lambda feature: present(feature, len),
     "words": lambda feature: present(feature, lambda text: len(re.findall(SPACED, text))),
     "score": _score,
+    "component": _component,
 }
 SQL: dict[str, Callable[[Feature, Joins], str]] = {
     "length": lambda feature, joins: f"length({column_sql(feature['column'])})",
     "words": lambda feature, joins: f"len(regexp_extract_all({column_sql(feature['column'])}, {literal(SPACED)}))",
     "score": _score_sql,
+    "component": _component_sql,
 }
