@@ -120,12 +120,12 @@ def _component(feature: Feature) -> Evaluate:
     1 / UNIT, so that the order of adding does not matter; the root and the division are exactly rounded in any engine.
     A text without a known gram is 0.
     """
-    weights = feature["weights"]
+    weight = feature["weights"].__getitem__
     find = _places(feature["grams"], tuple(feature["tokens"]), tuple(feature["squares"]))
 
     def component(text: str) -> float:
         found, norm = find(text)
-        return sum(weights[place] for place in found) / UNIT / norm if found else 0.0
+        return sum(map(weight, found)) / UNIT / norm if found else 0.0
 
     return present(feature, component)
 
