@@ -20,6 +20,7 @@ from conftest import ROOT, TOY, run_in, run_stage, toy_rows, write_toy
 
 from stages.runtime.grams import grams_of
 from stages.runtime.plan import compile_row
+from stages.shared.features.public_holidays import holidays_by_year
 
 README = (ROOT / "README.md").read_text()
 ALL = {
@@ -358,6 +359,14 @@ print(dict(zip([feature["name"] for feature in plan], compile_row(plan)(row))))
     assert "'note.words_component_1': 0." in done.stdout
 
 
+def test_years_that_the_library_does_not_know_are_left_out() -> None:
+    """It warns of those of India beyond 2035, and covers Albania from 1993; a date of year 9999 costs nothing."""
+    assert [*holidays_by_year("IN", 2033, 9999)] == [2033, 2034, 2035]
+    assert [*holidays_by_year("AL", 1, 1994)] == [1993, 1994]
+    [bavarian], [german] = (holidays_by_year(code, 2024, 2024).values() for code in ("DE-BY", "DE"))
+    assert {str(day) for day in {*bavarian} - {*german}} == {"2024-01-06", "2024-05-30", "2024-11-01"}
+
+
 def test_grams_fold_case_and_digits() -> None:
     assert grams_of("Call 0871-NOW, ÀÉ!", "words") == ("call", "0000", "now", "àé")
     assert grams_of("Ab 1", "trigrams") == ("ab ", "b 0")
@@ -476,6 +485,10 @@ FAULTS = {
         {"dates": {"holidays": "Italy"}},
         "dates.holidays of day: should be a country such as IT, or a country and a part of it such as DE-BY, "
         "got 'Italy'; did you mean 'IT'?",
+    ),
+    "Norway without quotes": (
+        {"dates": {"holidays": False}},
+        "dates.holidays: should be a text, got False; quote it",
     ),
     "no such part": ({"columns": {"day": {"holidays": "DE-BYE"}}}, "got 'DE-BYE'; did you mean 'DE-BY'?"),
     "small letters": ({"dates": {"holidays": "de-by"}}, "got 'de-by'; did you mean 'DE-BY'?"),
