@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 
 from .contract_sql import literal
 from .operation import LONG, Evaluate, Feature, Joins, chosen_sql, column_sql, list_sql, present, texts_sql
@@ -97,18 +99,23 @@ def _score_sql(feature: Feature, joins: Joins) -> str:
     return f"CASE WHEN {column} IS NOT NULL THEN {score} END"
 
 
+Pick = Callable[[Sequence[int]], Iterable[int]]
+
+
 @lru_cache(maxsize=16)
-def _places(kind: str, tokens: tuple[str, ...], squares: tuple[int, ...]) -> Callable[[str], tuple[list[int], float]]:
-    """Return the function from a text to the places of its grams among `tokens`, and to the norm of its TF-IDF.
+def _picks(kind: str, tokens: tuple[str, ...], squares: tuple[int, ...]) -> Callable[[str], tuple[Pick, float]]:
+    """Return the function from a text to what picks the items of its grams from a list as long as `tokens`, and to the
+    norm of its TF-IDF, 0 where no gram is known.
 
     All components of a column ask the same one, which keeps the last texts.
     """
     places = {token: place for place, token in enumerate(tokens)}
 
     @lru_cache(maxsize=4)
-    def find(text: str) -> tuple[list[int], float]:
+    def find(text: str) -> tuple[Pick, float]:
         found = [places[gram] for gram in set(grams_of(text, kind)) if gram in places]
-        return found, math.sqrt(sum(squares[place] for place in found) / UNIT)
+        pick: Pick = itemgetter(*found) if len(found) > 1 else lambda items: [items[place] for place in found]
+        return pick, math.sqrt(sum(pick(squares)) / UNIT)
 
     return find
 
@@ -120,12 +127,12 @@ def _component(feature: Feature) -> Evaluate:
     1 / UNIT, so that the order of adding does not matter; the root and the division are exactly rounded in any engine.
     A text without a known gram is 0.
     """
-    weight = feature["weights"].__getitem__
-    find = _places(feature["grams"], tuple(feature["tokens"]), tuple(feature["squares"]))
+    weights = array("q", feature["weights"])  # lies together in memory, unlike a list: twice as fast
+    find = _picks(feature["grams"], tuple(feature["tokens"]), tuple(feature["squares"]))
 
     def component(text: str) -> float:
-        found, norm = find(text)
-        return sum(map(weight, found)) / UNIT / norm if found else 0.0
+        pick, norm = find(text)
+        return sum(pick(weights)) / UNIT / norm if norm else 0.0
 
     return present(feature, component)
 
