@@ -225,7 +225,7 @@ def _apply(estimator: Any, table: Table, n_outputs: int, block: int, what: str) 
     progress = Progress("featurize", "rows transformed", len(values))
     for start in range(0, len(values), block):
         try:
-            values[start : start + block] = transformed(estimator, table.X[start : start + block])
+            values[start : start + block] = transformed(estimator, table.X[start : start + block].copy())
         except ValueError as error:
             near = f"row {table.rows[start]}" if block == 1 else "some rows"
             raise InputError(f"{what} refuses {near}: {first_line(error)}") from error
