@@ -333,6 +333,10 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
         [of("preprocessing.FunctionTransformer", "colour", func=method("numpy.log"))],
         "transformers[0]: FunctionTransformer gives -inf in row ",
     ),
+    "of texts": (
+        [of("feature_extraction.FeatureHasher", "size")],
+        "transformers[0]: FeatureHasher: 'numpy.ndarray' object has no attribute 'items'",
+    ),
     "cannot be stored": ([of("cluster.Birch", "colour")], "transformers[0]: Birch cannot be stored: "),
     "of a strange type": (
         [of("cluster.FeatureAgglomeration", "colour", "day")],

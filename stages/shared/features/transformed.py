@@ -121,10 +121,10 @@ def _fitted(declared: dict[str, Any], prefix: str, table: Table, where: str) -> 
     what = f"{where}: {type(estimator).__name__}"
     train = table.X[table.is_train]
     _fit(estimator, train, table, what)
+    n_outputs, is_equal = _tried(estimator, train, what)
     takes_missing = bool(np.isnan(train).any()) or _takes_missing(estimator, train.shape[1])
     if not takes_missing:
         _refuse_missing(table, what)
-    n_outputs, is_equal = _tried(estimator, train, what)
     meta = {
         "name": name_of(declared),
         "file": f"{prefix.lstrip('_')}.skops",
