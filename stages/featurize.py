@@ -1,6 +1,6 @@
 """Fits the feature plan on the training rows and applies it to all of them.
 
-data/prepare -> data/featurize/plan.json, features.parquet; reports/featurize/summary.json.
+data/prepare -> data/featurize/plan.json, features.parquet, transformers.json if any; reports/featurize/summary.json.
 By hand: python -m stages.featurize features=standard
 
 Nothing but training rows is looked at while fitting; the plan is plain data that a packaged model evaluates by itself.
@@ -21,6 +21,7 @@ from stages.shared.features.crossfit import bucket_sql, fold_sql
 from stages.shared.features.fitting import check, fit
 from stages.shared.features.pruning import find_useless
 from stages.shared.features.schema import FeaturesConf
+from stages.shared.features.transformed import add_transformed, store_transformers
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.progress import Progress
 from stages.shared.tables import connect, copy_to_parquet, parquet, plan_quickly
@@ -35,7 +36,8 @@ def main() -> None:
     """Fit on the training rows, transform all, write."""
     conf, choice, _ = compose("features", FeaturesConf)
     contract = Contract.from_json(read_json(SOURCE / "contract.json"))
-    wanted = check(conf, contract, f"conf/features/{choice}.yaml")
+    where = f"conf/features/{choice}.yaml"
+    wanted = check(conf, contract, where)
     connection = connect()
     connection.execute(f"CREATE VIEW kept AS SELECT * FROM {parquet(SOURCE / 'kept.parquet')}")
     connection.execute("CREATE VIEW train AS SELECT * FROM kept WHERE _split = 'train'")
@@ -44,6 +46,8 @@ def main() -> None:
     progress.update(1, f": {len(candidates)} features fitted")
     folds = f"{bucket_sql(contract)} AS _bucket, {fold_sql(contract)} AS _fold"
     connection.execute(f"CREATE VIEW folded AS SELECT *, {folds} FROM kept")
+    transformers = add_transformed(connection, conf, candidates, where) if conf.transformers else []
+    candidates += [feature for each in transformers for feature in each.features]
     features, dropped = prune(connection, conf, candidates)
     plan_quickly(connection, len(features))
     progress.update(2, f": {len(features)} features chosen")
@@ -52,6 +56,7 @@ def main() -> None:
         n_rows = copy_to_parquet(connection, query, data / "features.parquet")
         progress.close()
         write_json(data / "plan.json", stored(features))
+        store_transformers(data, transformers, features)
         write_json(reports / "summary.json", {"features": len(features), **dropped})
     print(
         f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, "

@@ -4,7 +4,7 @@ data/{prepare,featurize,train,evaluate}, reports/{prepare,train,evaluate} -> dat
 reports/package/card.md, summary.json. By hand: python -m stages.package packaging=standard
 
 The wheel holds stages/runtime as it stands; it needs no Git, DVC, pandas or Hydra, and scikit-learn only where the
-model cannot be compiled.
+model cannot be compiled or the features name a transformer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import stages.runtime
 from stages.runtime.contract import Column, Contract
 from stages.runtime.contract_sql import identifier
 from stages.runtime.predictor import answer
+from stages.runtime.transformer import FILE as TRANSFORMERS
 from stages.shared.card import model_card
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
@@ -138,6 +139,7 @@ def requirements() -> list[str]:
     contract = Contract.from_json(read_json(PREPARED / "contract.json"))
     zones = ["tzdata"] if any(column.timezone for column in contract.columns.values()) else []
     kinds = {read_json(folder / "model.json")["kind"] for folder in model_folders()}
+    kinds |= {"skops"} if transformer_files() else set()
     needed = dict.fromkeys(package for kind in sorted(kinds) for package in REQUIRES.get(kind, []))
     return ["numpy>=2", *(f"{package}=={importlib.metadata.version(package)}" for package in [*needed, *zones])]
 
@@ -152,10 +154,18 @@ def model_files() -> dict[str, bytes]:
     return files
 
 
+def transformer_files() -> dict[str, bytes]:
+    """Return the archives of the transformers that the feature plan asks, and what is said of them; mostly nothing."""
+    if not (FEATURES / TRANSFORMERS).is_file():
+        return {}
+    names = [TRANSFORMERS, *(each["file"] for each in read_json(FEATURES / TRANSFORMERS))]
+    return {name: (FEATURES / name).read_bytes() for name in names}
+
+
 def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, bytes]) -> Path:
     """Build the wheel; its version carries a hash of all that decides its answers."""
     sources = [PREPARED / "contract.json", FEATURES / "plan.json"]
-    model = own | {source.name: source.read_bytes() for source in sources} | model_files()
+    model = own | {source.name: source.read_bytes() for source in sources} | transformer_files() | model_files()
     manifest = {member: hashlib.sha256(content).hexdigest() for member, content in sorted(model.items())}
     members = {
         f"{name}/model/{member}": content

@@ -184,13 +184,18 @@ def test_a_column_that_cannot_be_held_is_one_line(kind: str, task: str, column: 
         fit(kind, task, monotone={column: "increasing"})
 
 
-def test_a_ratio_with_a_monotone_column_is_refused_by_name() -> None:
-    ratio = {"name": "a.ratio.b", "op": "ratio", "column": "b", "with": "a"}
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"op": "ratio", "column": "b", "with": "a"},
+        {"op": "transformed", "output": "_transformed_0_0", "columns": ["c", "b", "a"]},
+    ],
+)
+def test_what_is_made_of_a_monotone_column_is_refused_by_name(made: dict[str, Any]) -> None:
+    features = [*FEATURES[:3], {"name": "made", **made}]
     conf = declared("lightgbm", "binary", monotone={"a": "increasing"})
-    with pytest.raises(InputError, match=r"monotone.a: a.ratio.b is made of it too, and would bend it"):
-        fit_declared(
-            conf, "c", 7, TASKS["binary"], [*FEATURES[:3], ratio], rows("binary", 50, 1), rows("binary", 50, 2)
-        )
+    with pytest.raises(InputError, match=r"monotone.a: made is made of it too, and would bend it"):
+        fit_declared(conf, "c", 7, TASKS["binary"], features, rows("binary", 50, 1), rows("binary", 50, 2))
 
 
 def test_balanced_classes_weigh_the_same_and_a_mapping_counts() -> None:

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
+from stages.runtime.archive import load_archive
 from stages.runtime.booster import Booster
 from stages.runtime.contract import Column, Contract
 from stages.runtime.dense import FAR, LARGEST, expand_matrix, expand_row, narrow_matrix, narrow_row
@@ -24,6 +25,7 @@ from stages.runtime.predictor import BrokenContract, Predictor, answer
 from stages.shared.errors import InputError
 from stages.shared.models.archive import skops_bytes
 from stages.shared.models.dense import fit_dense, mean_and_deviation
+from stages.shared.models.make import make_estimator
 from stages.shared.models.store import store
 
 FEATURES = [{"name": "a", "op": "number", "column": "a"}, {"name": "b", "op": "number", "column": "b"},
@@ -261,6 +263,13 @@ class Stranger(BaseEstimator):
 def test_estimator_of_an_unknown_type_is_not_stored():
     with pytest.raises(InputError, match=r"Stranger cannot be stored.*\(TRUSTED\)\n  .*Stranger"):
         skops_bytes(Stranger())
+
+
+def test_an_estimator_declared_with_a_list_is_stored():
+    arguments = {"_target_": "sklearn.neural_network.MLPClassifier", "hidden_layer_sizes": [2], "activation": "tanh"}
+    X = np.arange(20.0).reshape(10, 2)
+    estimator = make_estimator({**arguments, "tol": 1.0}, 1, "c", "binary").fit(X, X[:, 0] > 9)
+    assert load_archive(skops_bytes(estimator)).predict_proba(X).tolist() == estimator.predict_proba(X).tolist()
 
 
 DUMP = """

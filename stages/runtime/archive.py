@@ -22,19 +22,33 @@ TRUSTED = [
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    # Of transformers: SimpleImputer and KBinsDiscretizer, SplineTransformer, SparseRandomProjection.
+    "numpy.dtype", "scipy.interpolate._bsplines.BSpline", "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "scipy.sparse._csr.csr_matrix",
 ]  # fmt: skip
+
+
+def load_archive(content: bytes) -> Any:
+    """Return a stored estimator or transformer, for work on one thread."""
+    from skops.io import loads
+
+    return with_one_job(loads(content, trusted=TRUSTED))
+
+
+def with_one_job(estimator: Any) -> Any:
+    """Return the estimator with every `n_jobs`, also within, set to 1.
+
+    Threads add up the members of an ensemble in the order they finish: the last bits of a score would vary.
+    """
+    jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
+    return estimator.set_params(**dict.fromkeys(jobs, 1))
 
 
 class Archive:
     """A scikit-learn estimator from its archive."""
 
     def __init__(self, path: Path, task: str) -> None:
-        from skops.io import load
-
-        estimator = load(path, trusted=TRUSTED)
-        # Threads add up the members of an ensemble in the order they finish: the last bits of a score would vary.
-        jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
-        self.estimator = estimator.set_params(**dict.fromkeys(jobs, 1))
+        self.estimator = load_archive(path.read_bytes())
         self.task = task
 
     def predict_matrix(self, X: np.ndarray[Any, Any], together: bool = False) -> np.ndarray[Any, Any]:

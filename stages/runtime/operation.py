@@ -14,6 +14,13 @@ Feature = dict[str, Any]
 Evaluate = Callable[[Mapping[str, Any]], float]
 
 
+def columns_of(feature: Feature) -> list[str]:
+    """Return the input columns that a feature is made from: two for an interaction, any number for a transformer."""
+    return (
+        feature["columns"] if "columns" in feature else [feature[key] for key in ("column", "with") if key in feature]
+    )
+
+
 def column_sql(name: str) -> str:
     """Return the expression of a column of the table that features are made of."""
     return f"t.{identifier(name)}"

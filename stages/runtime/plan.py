@@ -7,25 +7,41 @@ stand in the modules imported here, each with its row form and its SQL form side
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import grams, levels, moments, numbers
+from . import grams, levels, moments, numbers, transformer
 from .contract_sql import identifier
 from .operation import Feature, Joins
+from .transformer import Transformer
 
 __all__ = ["Feature", "compile_row", "stored", "table_sql"]
 
 SHARED = ("tokens", "squares")  # long lists that many features have alike
 
-ROW = numbers.ROW | levels.ROW | moments.ROW | grams.ROW
-SQL = numbers.SQL | levels.SQL | moments.SQL | grams.SQL
+ROW = numbers.ROW | levels.ROW | moments.ROW | grams.ROW | transformer.ROW
+SQL = numbers.SQL | levels.SQL | moments.SQL | grams.SQL | transformer.SQL
 
 
-def compile_row(features: list[Feature]) -> Callable[[Mapping[str, Any]], list[float]]:
-    """Return the function from {column: typed value} to the feature values, shape (n_features,)."""
+def compile_row(
+    features: list[Feature], transformers: Sequence[Transformer] = ()
+) -> Callable[[Mapping[str, Any]], list[float]]:
+    """Return the function from {column: typed value} to the feature values, shape (n_features,).
+
+    A row has the outputs of `transformers` as columns of its own, as a table that the plan is asked of must have.
+    """
     steps = [ROW[feature["op"]](feature) for feature in _restored(features)]
-    return lambda values: [step(values) for step in steps]
+    if not transformers:
+        return lambda values: [step(values) for step in steps]
+    inputs = [(each, compile_row(each.inputs)) for each in transformers]
+
+    def evaluate(values: Mapping[str, Any]) -> list[float]:
+        whole = dict(values)
+        for each, read in inputs:
+            whole |= each.of_row(read(values))
+        return [step(whole) for step in steps]
+
+    return evaluate
 
 
 def stored(features: list[Feature]) -> list[Feature]:

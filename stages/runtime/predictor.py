@@ -1,6 +1,6 @@
 """The packaged model: from one record, or many, to answers.
 
-Its folder holds contract.json and plan.json beside what runtime/model.py reads.
+Its folder holds contract.json, plan.json and what runtime/transformer.py reads beside what runtime/model.py does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .contract import Contract, Violation, check_row
 from .model import Model
 from .plan import compile_row
 from .shapley import source_of
+from .transformer import RefusedValues, load_transformers
 
 
 class BrokenContract(ValueError):
@@ -34,7 +35,7 @@ class Predictor:
         self.contract = Contract.from_json(json.loads((folder / "contract.json").read_text(encoding="utf-8")))
         self.features = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.model = Model(folder)
-        self._row_features = compile_row(self.features)
+        self._row_features = compile_row(self.features, load_transformers(folder))
         self._columns = [source_of(feature) for feature in self.features]
 
     def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +80,10 @@ class Predictor:
         refusing = [violation for violation in violations if violation.action != "null"]
         if refusing:
             raise BrokenContract(refusing)
-        return self._row_features(values)
+        try:
+            return self._row_features(values)
+        except RefusedValues as error:
+            raise BrokenContract([Violation(" x ".join(error.columns), "transformer", str(error))]) from error
 
 
 def answer(meta: Mapping[str, Any], scores: list[float]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .operation import columns_of
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -25,8 +27,8 @@ Parts = tuple[float, dict[str, float]]  # base, {column: what it adds}
 
 
 def source_of(feature: dict[str, Any]) -> str:
-    """Return the name that a feature's part goes to: its column, `a x b` where it is made of two."""
-    return " x ".join(feature[key] for key in ("column", "with") if key in feature)
+    """Return the name that a feature's part goes to: its column, `a x b` where it is made of more."""
+    return " x ".join(columns_of(feature))
 
 
 def by_column(columns: list[str], parts: list[float]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from stages.shared.features.pairs import pair_faults, pair_features
 from stages.shared.features.public_holidays import holiday_faults, holiday_features
 from stages.shared.features.schema import Categories, Dates, FeaturesConf, Numbers, Settings, Text, settings
 from stages.shared.features.texts import text_faults, text_features
+from stages.shared.features.transformers import transformer_faults
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +37,7 @@ def check(conf: FeaturesConf, contract: Contract, where: str) -> dict[str, Setti
     faults += holiday_faults(wanted)
     for place, pair in enumerate(conf.interactions):
         faults += pair_faults(contract, place, pair, conf)
+    faults += transformer_faults(conf, contract)
     if faults:
         raise InputError(f"{where} does not fit the columns of {contract.name}", faults)
     return wanted

@@ -79,6 +79,7 @@ class FeaturesConf:
     text: Text = field(default_factory=Text)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
     interactions: list[Interaction] = field(default_factory=list)
+    transformers: list[dict[str, Any]] = field(default_factory=list)
     drop_constant: bool = True
     drop_duplicate: bool = True
 

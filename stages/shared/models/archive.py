@@ -20,8 +20,12 @@ def skops_bytes(estimator: Any) -> bytes:
     Raises InputError where the estimator holds a type that the packaged model would refuse to load.
     """
     from skops.io import dumps, get_untrusted_types
+    from skops.io.exceptions import UnsupportedTypeException
 
-    archive = dumps(estimator)
+    try:
+        archive = dumps(estimator)
+    except UnsupportedTypeException as error:
+        raise InputError(f"{type(estimator).__name__} cannot be stored: {error}") from None
     refused = sorted(set(get_untrusted_types(data=archive)) - set(TRUSTED))
     if refused:
         known = "a packaged model loads only the types in stages/runtime/archive.py (TRUSTED)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from stages.runtime.operation import columns_of
 from stages.runtime.plan import Feature
 from stages.shared.errors import InputError, did_you_mean
 from stages.shared.models.declared import ModelConf, NotOffered
@@ -63,7 +64,7 @@ def monotone_arguments(
         f"monotone.{column}: {feature['name']} is made of it too, and would bend it (conf/features)"
         for feature in features
         for column in conf.monotone
-        if feature["op"] not in ("number", "missing") and column in (feature["column"], feature.get("with"))
+        if feature["op"] not in ("number", "missing") and column in columns_of(feature)
     ]
     if faults:
         raise InputError(f"{where} is not valid", faults)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.runtime.operation import columns_of
 from stages.runtime.plan import Feature
 from stages.shared.progress import Progress
 from stages.shared.rows import Rows
@@ -37,11 +38,6 @@ def permutation_importance(
         progress.update(number + 1)
     progress.close()
     return sorted(found, key=lambda row: (-row[1], columns.index(row[0])))
-
-
-def columns_of(feature: Feature) -> list[str]:
-    """Return the input columns that a feature is made from: two, for an interaction."""
-    return [feature[key] for key in ("column", "with") if key in feature]
 
 
 def dealt(X: Array, places: list[int], seed: tuple[int, ...]) -> Array:

@@ -13,24 +13,34 @@ def make_estimator(arguments: dict[str, Any], seed: int, where: str, task: str) 
 
     Raises InputError, naming the file `where`, for a class that is not there or refuses an argument.
     """
-    from hydra.errors import HydraException
-    from hydra.utils import instantiate
-
     target = arguments.get("_target_")
     if target is None:
         raise InputError(f"{where}: no _target_ in estimator, classifier or regressor for this task")
-    try:
-        estimator = instantiate(arguments)
-    except (HydraException, ImportError, OSError) as error:
-        cause = _first_cause(error)
-        is_optional = cause == "No module named 'xgboost'"
-        hint = "; pip install --require-hashes -r requirements-xgboost.txt" if is_optional else ""
-        raise InputError(f"{where}: {target} cannot be made: {cause}{hint}") from None
+    estimator = make_target(arguments, where)
     if not hasattr(estimator, "fit"):
         raise InputError(f"{where}: {target} is not an estimator: it has no fit")
     check_kind(estimator, task, where)
     if target.startswith("lightgbm."):
         check_lightgbm_names(arguments, where)
+    return seeded(estimator, seed)
+
+
+def make_target(arguments: dict[str, Any], where: str) -> Any:
+    """Return the object that `_target_` names, made with its arguments; lists and mappings are Python's own."""
+    from hydra.errors import HydraException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(arguments, _convert_="all")
+    except (HydraException, ImportError, OSError) as error:
+        cause = _first_cause(error)
+        is_optional = cause == "No module named 'xgboost'"
+        hint = "; pip install --require-hashes -r requirements-xgboost.txt" if is_optional else ""
+        raise InputError(f"{where}: {arguments['_target_']} cannot be made: {cause}{hint}") from None
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Return the estimator with every `random_state` that was given none, also within, set to the seed."""
     parameters = estimator.get_params()
     seeds = [name for name in parameters if name == "random_state" or name.endswith("__random_state")]
     return estimator.set_params(**{name: seed for name in seeds if parameters[name] is None})
