@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Contract
 from stages.runtime.contract_sql import identifier
-from stages.runtime.plan import Feature, table_sql
+from stages.runtime.plan import Feature, stored, table_sql
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.features.crossfit import bucket_sql, fold_sql
@@ -51,8 +51,7 @@ def main() -> None:
         query = f"{table_sql(features, 'folded', carried(contract, read_json(SOURCE / 'split.json')))} ORDER BY t._row"
         n_rows = copy_to_parquet(connection, query, data / "features.parquet")
         progress.close()
-        plan = [{key: item for key, item in feature.items() if key != "folds"} for feature in features]
-        write_json(data / "plan.json", plan)
+        write_json(data / "plan.json", stored(features))
         write_json(reports / "summary.json", {"features": len(features), **dropped})
     print(
         f"featurize: {DATA}/features.parquet  {n_rows} rows x {len(features)} features, "

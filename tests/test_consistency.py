@@ -181,7 +181,7 @@ def test_third_party_imports_are_declared() -> None:
     ("module", "heavy"),
     [
         ("stages.prepare", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops"]),
-        ("stages.featurize", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops"]),
+        ("stages.featurize", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops", "holidays"]),
         ("stages.evaluate", ["sklearn", "pandas", "lightgbm", "scipy", "skops"]),
         ("stages.package", ["sklearn", "matplotlib", "pandas", "lightgbm", "scipy", "skops"]),
         ("stages.train", ["matplotlib", "optuna", "sqlalchemy"]),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import shutil
 import sys
 from collections import defaultdict
@@ -19,14 +20,16 @@ from conftest import ROOT, TOY, run_in, run_stage, toy_rows, write_toy
 
 from stages.runtime.grams import grams_of
 from stages.runtime.plan import compile_row
+from stages.shared.features.public_holidays import holidays_by_year
 
+README = (ROOT / "README.md").read_text()
 ALL = {
     "numbers": {"missing": True, "clip": 0.05, "log": "skewed"},
     "categories": {"encode": ["code", "one_hot", "target", "frequency"], "encode_thin": ["target"], "min_rows": 3,
                    "missing": True},
     "dates": {"parts": ["hour", "weekday", "day", "month", "year"], "cycles": ["weekday", "day"],
-              "since": ["2024-01-01"]},
-    "text": {"measures": ["length"], "grams": ["words", "pairs", "trigrams"], "min_rows": 2},
+              "since": ["2024-01-01"], "holidays": "IT"},
+    "text": {"measures": ["length"], "grams": ["words", "pairs", "trigrams"], "min_rows": 2, "components": 3},
     "columns": {"colour": {"encode": ["code", "ordered", "target"]}},
     "interactions": [{"op": "ratio", "of": ["size", "size"]}],
 }  # fmt: skip
@@ -248,6 +251,122 @@ def test_texts_say_what_their_length_does_not(workspace: Path) -> None:
     assert means["yes"] > means["no"] + 2
 
 
+def test_holidays_of_training_years_and_ten_more_are_kept_and_no_others(workspace: Path) -> None:
+    rows = toy_rows()
+    for row, day in zip(rows[-4:], ["2034-12-31", "2035-01-01", "2023-12-31", "2034-12-26"], strict=True):
+        row[1] = day
+    plan = featurized(workspace, rows, conf={"dates": {"holidays": "IT"}})
+    days = {feature["op"]: feature for feature in plan if feature["column"] == "day"}
+    assert days.keys() == {"holiday", "days_to_holiday", "days_since_holiday"}
+    assert {(feature["first_year"], feature["last_year"]) for feature in days.values()} == {(2023, 2034)}
+    given = column(workspace, "day", "prepare/kept")
+    values = {name: column(workspace, f"day.{name}") for name in days}
+    by_day = {str(given[row]): tuple(values[name][row] for name in days) for row in given}
+    assert by_day["2024-04-01"] == (1, 0, 0)  # Easter Monday
+    assert by_day["2024-04-25"] == (1, 0, 0)  # the Liberation
+    assert by_day["2024-04-24"] == (0, 1, 23)
+    assert by_day["2034-12-26"] == (1, 0, 0)
+    assert by_day["2034-12-31"] == (0, 1, 5)  # to the first day of a year beyond
+    assert by_day["2035-01-01"] == (None, None, None)
+    assert by_day["2023-12-31"] == (0, 1, 5)
+
+
+def written_rows() -> list[list[str]]:
+    """Rows whose texts are the lines of README: English as people write it."""
+    lines = [" ".join(line.replace('"', " ").replace(",", " ").split()) for line in README.splitlines()]
+    rows = toy_rows()
+    for row, line in zip(rows[1:], [line for line in lines if len(grams_of(line, "words")) > 2], strict=False):
+        row[4] = line
+    return rows
+
+
+def test_components_are_scikit_learns_up_to_rounding(workspace: Path) -> None:
+    """A weight is rounded to 1/65536, so a text of 20 words is off by at most 20 / 131072 / its norm, which is above
+    the root of 20: less than 1e-4."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    plan = featurized(workspace, written_rows(), conf={"text": {"grams": ["words"], "min_rows": 2, "components": 6}})
+    names = [f"note.words_component_{number}" for number in range(1, 7)]
+    assert [feature["name"] for feature in plan if feature["op"] == "component"] == names
+    tokens = next(feature["tokens"] for feature in plan if feature["op"] == "score")
+    side, texts = column(workspace, "_split"), column(workspace, "note", "prepare/kept")
+    train = [row for row in sorted(side) if side[row] == "train" and set(grams_of(texts[row], "words")) & set(tokens)]
+    tfidf = TfidfVectorizer(analyzer=lambda text: grams_of(text, "words"), vocabulary=tokens, binary=True)
+    reduced = TruncatedSVD(6, n_iter=7, random_state=0)
+    reduced.fit(tfidf.fit_transform([texts[row] for row in train]))
+    found = [column(workspace, name) for name in names]
+    rows = [row for row in sorted(side) if texts[row] is not None]
+    expected = reduced.transform(tfidf.transform([texts[row] for row in rows]))
+    assert len(tokens) > 100
+    assert len(rows) > 350
+    assert abs(expected).max(axis=0).min() > 0.3
+    for row, values in zip(rows, expected, strict=True):
+        assert [component[row] for component in found] == pytest.approx(values, abs=1e-4)
+
+
+def test_components_are_the_same_bytes_again_and_on_two_threads(workspace: Path) -> None:
+    rows, conf = written_rows(), {"text": {"grams": ["words", "trigrams"], "min_rows": 2, "components": 12}}
+    featurized(workspace, rows, conf=conf)
+    found = []
+    for threads in ("1", "2", "2"):
+        command = [sys.executable, "-m", "stages.featurize", "features=mine"]
+        run_in(workspace, *command, PYTHONPATH=str(ROOT), OPENBLAS_NUM_THREADS=threads, OMP_NUM_THREADS=threads)
+        found.append([(workspace / "data/featurize" / name).read_bytes() for name in ("plan.json", "features.parquet")])
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(("texts", "n_components"), [(["", "b", "c d"], 0), (["a", "b", "a b"], 2), (["x"], 1)])
+def test_components_are_no_more_than_there_are_grams(workspace: Path, texts: list[str], n_components: int) -> None:
+    rows = toy_rows()
+    for row in rows[1:]:
+        row[4] = texts[int(row[0]) % len(texts)]
+    conf = {"text": {"grams": ["words"], "min_rows": 200 if n_components == 0 else 5, "components": 32}}
+    contract = TOY.replace("split:", 'waive: {duplicates_across_sides: "made so"}\nsplit:')
+    plan = featurized(workspace, rows, contract, {**conf, "drop_constant": False})
+    assert sum(feature["op"] == "component" for feature in plan) == n_components
+    if n_components == 2:
+        assert [feature["squares"] for feature in plan if feature["op"] == "component"][1] == "note.words_component_1"
+
+
+def test_components_of_very_many_texts_are_those_of_a_sample(workspace: Path) -> None:
+    conf = {"text": {"grams": ["words"], "min_rows": 2, "components": 4}}
+    whole = featurized(workspace, written_rows(), conf=conf)
+    command = "from stages import featurize; from stages.shared.features import components; components.MOST = 1000; "
+    command += "import sys; sys.argv = ['featurize', 'features=mine']; featurize.main()"
+    done = run_in(workspace, sys.executable, "-c", command, PYTHONPATH=str(ROOT))
+    assert re.search(r"components of the words of note are those of \d\d% of the training rows", done.stderr)
+    sampled = json.loads((workspace / "data/featurize/plan.json").read_text())
+    assert [feature["name"] for feature in sampled] == [feature["name"] for feature in whole]
+    own, other = ([feature["squares"] for feature in plan if feature["op"] == "component"] for plan in (whole, sampled))
+    assert own == other
+    assert sampled != whole
+
+
+def test_a_packaged_plan_needs_neither_holidays_nor_scikit_learn(workspace: Path) -> None:
+    featurized(workspace, written_rows(), conf=ALL)
+    command = """
+import json, sys
+from datetime import date
+sys.modules.update(dict.fromkeys(["holidays", "sklearn", "scipy", "numpy"]))
+from stages.runtime.plan import compile_row
+plan = json.load(open("data/featurize/plan.json"))
+row = {"day": date(2024, 12, 25), "size": 1.0, "colour": "red", "note": "the plan is data"}
+print(dict(zip([feature["name"] for feature in plan], compile_row(plan)(row))))
+"""
+    done = run_in(workspace, sys.executable, "-c", command, PYTHONPATH=str(ROOT))
+    assert "'day.holiday': 1.0" in done.stdout
+    assert "'note.words_component_1': 0." in done.stdout
+
+
+def test_years_that_the_library_does_not_know_are_left_out() -> None:
+    """It warns of those of India beyond 2035, and covers Albania from 1993; a date of year 9999 costs nothing."""
+    assert [*holidays_by_year("IN", 2033, 9999)] == [2033, 2034, 2035]
+    assert [*holidays_by_year("AL", 1, 1994)] == [1993, 1994]
+    [bavarian], [german] = (holidays_by_year(code, 2024, 2024).values() for code in ("DE-BY", "DE"))
+    assert {str(day) for day in {*bavarian} - {*german}} == {"2024-01-06", "2024-05-30", "2024-11-01"}
+
+
 def test_grams_fold_case_and_digits() -> None:
     assert grams_of("Call 0871-NOW, ÀÉ!", "words") == ("call", "0000", "now", "àé")
     assert grams_of("Ab 1", "trigrams") == ("ab ", "b 0")
@@ -362,6 +481,19 @@ FAULTS = {
         {"categories": {"encode": ["ordered"]}, "interactions": [{"op": "cross", "of": ["colour", "colour"]}]},
         "interactions[0]: crossed categories have no order",
     ),
+    "no such country": (
+        {"dates": {"holidays": "Italy"}},
+        "dates.holidays of day: should be a country such as IT, or a country and a part of it such as DE-BY, "
+        "got 'Italy'; did you mean 'IT'?",
+    ),
+    "Norway without quotes": (
+        {"dates": {"holidays": False}},
+        "dates.holidays: should be a text, got False; quote it",
+    ),
+    "no such part": ({"columns": {"day": {"holidays": "DE-BYE"}}}, "got 'DE-BYE'; did you mean 'DE-BY'?"),
+    "small letters": ({"dates": {"holidays": "de-by"}}, "got 'de-by'; did you mean 'DE-BY'?"),
+    "components of nothing": ({"text": {"components": 8}}, "text.components of note: 8 components of no grams"),
+    "too many components": ({"text": {"components": 501}}, "text.components: should be in [0, 500], got 501"),
     "no such moment": ({"dates": {"since": ["dy"]}}, "dates.since of day: should be `time`"),
 }
 

@@ -3,6 +3,7 @@ and both equal bit for bit."""
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from datetime import date, datetime
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.runtime.plan import ROW, SQL, compile_row, table_sql
+from stages.runtime.moments import HOLIDAYS
+from stages.runtime.plan import ROW, SQL, compile_row, stored, table_sql
 
 SQL_TYPES = {
     "i": "BIGINT",
@@ -31,6 +33,7 @@ VALUES_OF = [0.1, -0.0, 1e300, 5e-324, 1 / 3, -1e-9, 123456789.123456789, 2.0**6
 MANY = [*LEVELS, *(f"level {i}" for i in range(300))]  # so many are joined
 TOKENS = ["ab", "b", "é", "aba", "b a", "0", "i̇", "ß", "σ", "a b", "ab ", "\n\ta", "😀"]
 WEIGHTS = [(-1) ** i * (3**i + 7) for i in range(len(TOKENS))]
+DAYS = ["1967-12-25", "1969-12-31", "1970-01-01", "1972-02-29", "2011-08-15", "2012-02-29", "2014-01-01"]
 PLAN: list[dict[str, Any]] = [
     *({"name": f"{name}.number", "op": "number", "column": name} for name in "inb"),
     *({"name": f"{name}.clip", "op": "number", "column": name, "clip": [-0.1, 1e15 + 0.3]} for name in "in"),
@@ -56,6 +59,8 @@ PLAN: list[dict[str, Any]] = [
     *({"name": f"{end}.{start}", "op": "hours_since", "column": end, "origin": start}
       for end, start in (("d", "s"), ("s", "d"), ("s", 'o"'), ("d", 'o"'))),
     *({"name": f"{end}.since", "op": "hours_since", "column": end, "moment": "1969-12-31T23:59:59.5"} for end in "ds"),
+    *({"name": f"{name}.{op}.{first}", "op": op, "column": name, "first_year": first, "last_year": first + 3,
+       "days": DAYS} for name in "ds" for op in HOLIDAYS for first in (1968, 2010)),
     {"name": "t.length", "op": "length", "column": "t"},
     {"name": "t.words", "op": "words", "column": "t"},
     *({"name": f"t.{kind}.{mean}", "op": "score", "column": "t", "grams": kind, "mean": mean, "tokens": TOKENS,
@@ -63,6 +68,10 @@ PLAN: list[dict[str, Any]] = [
     *({"name": f"t.{kind}.many.{mean}", "op": "score", "column": "t", "grams": kind, "mean": mean,
        "tokens": [*TOKENS, *MANY[9:]], "weights": [*WEIGHTS, *range(300)]}
       for kind in ("words", "pairs", "trigrams") for mean in (True, False)),
+    *({"name": f"t.{kind}.component.{number}", "op": "component", "column": "t", "grams": kind,
+       "tokens": [*TOKENS, *MANY[9:]], "weights": [number * w for w in [*WEIGHTS, *range(300)]],
+       "squares": [65536 + 7 * i for i in range(313)]}
+      for kind in ("words", "pairs", "trigrams") for number in (1, -2)),
 ]  # fmt: skip
 # What a missing value is a value of.
 FLAGS: list[dict[str, Any]] = [
@@ -74,10 +83,13 @@ TEXTS = (
     | st.text("ab \t\n\u00a0\u3000\u0301😀", max_size=20)
     | st.text("abAB01. \x00\x7f_ÀàßẞÞÿİıΣςσЯёЁ", max_size=20)
 )
+WORDS = st.lists(st.sampled_from(["AB", "b", "a", "é", "0 7", "ABA", "😀"]), max_size=9).map(" ".join)  # mostly known
 VALUES = {
     "i": st.integers(-(10**18) + 1, 10**18 - 1), "n": st.floats(allow_nan=False, allow_infinity=False),
     "b": st.booleans(),
-    "c": st.sampled_from(LEVELS) | st.sampled_from(MANY) | TEXTS, "t": TEXTS, "d": st.dates(), "s": st.datetimes(),
+    "c": st.sampled_from(LEVELS) | st.sampled_from(MANY) | TEXTS, "t": TEXTS | WORDS,
+    "d": st.dates() | st.dates(date(1967, 11, 1), date(1972, 3, 1)),
+    "s": st.datetimes() | st.datetimes(datetime(2009, 12, 1), datetime(2014, 2, 1)),
     'o"': st.datetimes(),
 }  # fmt: skip
 ROWS = st.lists(
@@ -180,6 +192,23 @@ def test_the_plan_above_has_every_operation():
         {"t": "call 123"}, 1.0),
         ({"op": "score", "column": "t", "grams": "words", "mean": True, "tokens": ["x"], "weights": [1]},
         {"t": ""}, 0.0),
+        # "win" and "now" weigh 1 and 1/2 with IDFs of 3 and 4: 1.5 / 5
+        ({"op": "component", "column": "t", "grams": "words", "tokens": ["win", "now", "000"],
+        "weights": [65536, 32768, 1], "squares": [9 * 65536, 16 * 65536, 65536]}, {"t": "WIN now, win!"}, 0.3),
+        ({"op": "component", "column": "t", "grams": "words", "tokens": ["win"], "weights": [-1], "squares": [65536]},
+        {"t": ""}, 0.0),
+        ({"op": "component", "column": "t", "grams": "words", "tokens": ["win"], "weights": [-1], "squares": [65536]},
+        {"t": "unheard of"}, 0.0),
+        *(({"op": op, "column": "d", "first_year": 2024, "last_year": 2024,
+        "days": ["2023-12-25", "2024-01-01", "2024-04-01", "2025-01-01"]}, {"d": day}, value)
+        for op, day, value in [
+            ("holiday", date(2024, 4, 1), 1.0), ("holiday", date(2024, 4, 2), 0.0),
+            ("days_to_holiday", date(2024, 4, 1), 0.0), ("days_to_holiday", date(2024, 3, 30), 2.0),
+            ("days_to_holiday", date(2024, 12, 31), 1.0), ("days_since_holiday", date(2024, 4, 1), 0.0),
+            ("days_since_holiday", date(2024, 3, 1), 60.0),
+        ]),
+        ({"op": "holiday", "column": "s", "first_year": 2024, "last_year": 2024, "days": ["2024-04-01"]},
+        {"s": datetime(2024, 4, 1, 23, 59, 59, 999999)}, 1.0),
     ],
 )  # fmt: skip
 def test_feature_has_the_value_worked_out_by_hand(feature, row, value):
@@ -197,6 +226,32 @@ def test_pair_without_a_finite_result_is_missing(op, row):
     row = {**dict.fromkeys(SQL_TYPES), **row}
     assert math.isnan(compile_row([feature])(row)[0])
     assert math.isnan(table_features([feature], [row])[0][0])
+
+
+@pytest.mark.parametrize(
+    ("op", "day"),
+    [
+        *((op, day) for op in HOLIDAYS for day in (date(2023, 12, 31), date(2025, 1, 1), date(1, 1, 1))),
+        ("days_to_holiday", date(2024, 6, 1)),
+        ("days_since_holiday", date(2024, 2, 1)),
+    ],
+)
+def test_days_without_known_holidays_are_missing(op, day):
+    kept = {"first_year": 2024, "last_year": 2024, "days": ["2024-04-01"]}
+    feature, row = {"name": "f", "op": op, "column": "d", **kept}, {**dict.fromkeys(SQL_TYPES), "d": day}
+    assert math.isnan(compile_row([feature])(row)[0])
+    assert math.isnan(table_features([feature], [row])[0][0])
+
+
+def test_a_stored_plan_has_each_long_list_once_and_gives_the_same():
+    features = [feature for feature in PLAN if "tokens" in feature]
+    kept = json.loads(json.dumps(stored([{**feature, "folds": []} for feature in features])))
+    [components] = [[f for f in kept if f["op"] == "component" and f["grams"] == "words"]]
+    assert [type(f["squares"]) for f in components] == [list, str]
+    assert sum(isinstance(f["tokens"], list) for f in kept) == 2
+    assert not any("folds" in feature for feature in kept)
+    for row in EDGES:
+        assert bits(compile_row(kept)(row)) == bits(compile_row(features)(row))
 
 
 @pytest.mark.parametrize("feature", PLAN, ids=lambda feature: feature["name"])

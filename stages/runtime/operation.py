@@ -80,9 +80,11 @@ class Joins:
         `grams` is the expression of the row's list of texts; `weight` gives that of a number from an item of `weights`.
         """
         columns = self.sums.setdefault((grams, tuple(names)), [])
-        columns.append((weights, weight(f"_w{len(columns)}")))
+        place = next((place for place, (known, _) in enumerate(columns) if known == weights), len(columns))
+        if place == len(columns):
+            columns.append((weights, weight(f"_w{place}")))
         alias = f"_s{list(self.sums).index((grams, tuple(names)))}"
-        return f"coalesce({alias}._v{len(columns) - 1}, 0)", f"coalesce({alias}._n, 0)"
+        return f"coalesce({alias}._v{place}, 0)", f"coalesce({alias}._n, 0)"
 
     def clauses(self) -> str:
         """Return the LEFT JOINs that the expressions speak of."""

@@ -14,7 +14,9 @@ from . import grams, levels, moments, numbers
 from .contract_sql import identifier
 from .operation import Feature, Joins
 
-__all__ = ["Feature", "compile_row", "table_sql"]
+__all__ = ["Feature", "compile_row", "stored", "table_sql"]
+
+SHARED = ("tokens", "squares")  # long lists that many features have alike
 
 ROW = numbers.ROW | levels.ROW | moments.ROW | grams.ROW
 SQL = numbers.SQL | levels.SQL | moments.SQL | grams.SQL
@@ -22,8 +24,33 @@ SQL = numbers.SQL | levels.SQL | moments.SQL | grams.SQL
 
 def compile_row(features: list[Feature]) -> Callable[[Mapping[str, Any]], list[float]]:
     """Return the function from {column: typed value} to the feature values, shape (n_features,)."""
-    steps = [ROW[feature["op"]](feature) for feature in features]
+    steps = [ROW[feature["op"]](feature) for feature in _restored(features)]
     return lambda values: [step(values) for step in steps]
+
+
+def stored(features: list[Feature]) -> list[Feature]:
+    """Return the features as plan.json has them: without folds, and with a list of `SHARED` once.
+
+    Where an earlier feature has the same list under the same key, its name stands for it.
+    """
+    owners: dict[tuple[str, tuple[Any, ...]], str] = {}
+    found = []
+    for feature in features:
+        own = {key: item for key, item in feature.items() if key != "folds"}
+        for key in [key for key in SHARED if key in feature]:
+            owner = owners.setdefault((key, tuple(feature[key])), feature["name"])
+            own[key] = feature[key] if owner == feature["name"] else owner
+        found.append(own)
+    return found
+
+
+def _restored(features: list[Feature]) -> list[Feature]:
+    """Return the features with every list of their own: what `stored` is undone by."""
+    named = {feature["name"]: feature for feature in features}
+    return [
+        {key: named[item][key] if key in SHARED and isinstance(item, str) else item for key, item in feature.items()}
+        for feature in features
+    ]
 
 
 def table_sql(features: list[Feature], source: str, carried: str = "_row") -> str:

@@ -14,8 +14,9 @@ from stages.shared.features.crossfit import Answer, learn
 from stages.shared.features.dates import date_features, since_faults
 from stages.shared.features.numbers import number_features
 from stages.shared.features.pairs import pair_faults, pair_features
+from stages.shared.features.public_holidays import holiday_faults, holiday_features
 from stages.shared.features.schema import Categories, Dates, FeaturesConf, Numbers, Settings, Text, settings
-from stages.shared.features.texts import text_features
+from stages.shared.features.texts import text_faults, text_features
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,6 +31,9 @@ def check(conf: FeaturesConf, contract: Contract, where: str) -> dict[str, Setti
             faults += ordered_faults(name, contract.columns[name], own)
         if isinstance(own, Dates):
             faults += since_faults(name, contract, own)
+        if isinstance(own, Text):
+            faults += text_faults(name, own)
+    faults += holiday_faults(wanted)
     for place, pair in enumerate(conf.interactions):
         faults += pair_faults(contract, place, pair, conf)
     if faults:
@@ -68,7 +72,7 @@ def _fit_columns(
             stem = {"name": name, "column": name}
             yield category_features(connection, stem, own, contract.columns[name].values, answer)
         elif isinstance(own, Dates):
-            yield date_features(name, contract, own)
+            yield date_features(name, contract, own) + holiday_features(connection, name, own)
         elif isinstance(own, Text):
             yield text_features(connection, name, own, answer)
         else:

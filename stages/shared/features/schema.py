@@ -45,6 +45,7 @@ class Dates:
     parts: list[Part] = field(default_factory=list)
     cycles: list[Literal["hour", "weekday", "day", "month"]] = field(default_factory=list)
     since: list[str] = field(default_factory=list)
+    holidays: str = ""
     missing: bool = False
 
 
@@ -56,6 +57,7 @@ class Text:
     grams: list[Literal["words", "pairs", "trigrams"]] = field(default_factory=list)
     min_rows: int = field(default=5, metadata={"min": 1})
     max_grams: int = field(default=5000, metadata={"min": 1, "max": 100_000})
+    components: int = field(default=0, metadata={"min": 0, "max": 500})
     missing: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Features of texts: length, number of words, and what their words and trigrams say of the target."""
+"""Features of texts: length, number of words, what their grams say of the target, and components of their TF-IDF."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stages.runtime.contract_sql import identifier
 from stages.runtime.grams import UNIT, grams_sql
 from stages.runtime.operation import Feature
+from stages.shared.features.components import component_features
 from stages.shared.features.crossfit import FOLDS, Answer, Counts, count, without_folds
 from stages.shared.features.schema import Text
 
@@ -30,7 +31,16 @@ def text_features(connection: duckdb.DuckDBPyConnection, name: str, conf: Text, 
             source = f"SELECT {grams} AS _name, _fold, _label, _amount FROM learnt"
             counts = count(connection, answer, source, conf.min_rows, conf.max_grams)
             features += _scores(name, kind, counts, present, answer)
+            if conf.components and counts.names:
+                features += component_features(connection, name, kind, conf.components, counts, int(present.rows.sum()))
     return features
+
+
+def text_faults(name: str, conf: Text) -> list[str]:
+    """Return what is wrong with asking for components: there are no grams to make them of."""
+    if conf.components and not conf.grams:
+        return [f"text.components of {name}: {conf.components} components of no grams; name some under text.grams"]
+    return []
 
 
 def _present(connection: duckdb.DuckDBPyConnection, name: str, answer: Answer) -> Counts:
