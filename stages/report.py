@@ -24,7 +24,7 @@ from stages.shared.tables import parquet, read_arrays
 PREPARED, MODEL, PREDICTED = Path("data/prepare"), Path("data/train"), Path("data/evaluate/predictions.parquet")
 MADE = [Path("data/prepare"), Path("data/featurize"), Path("data/train"), Path("data/evaluate")]
 REPORTS = Path("reports")
-STAGES = ["prepare", "featurize", "train", "evaluate"]
+STAGES = ["prepare", "featurize", "train", "evaluate", "package"]
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         worst_rows(contract, model, rows, read_scores(), PREPARED / "kept.parquet"),
         evidence.data(reports),
         evidence.experiments(reports),
-        evidence.lineage({path.as_posix(): dvc_hash(path) for path in MADE}, model.meta["estimator"]),
+        evidence.lineage(reports, {path.as_posix(): dvc_hash(path) for path in MADE}, model.meta["estimator"]),
     ]
     description = f"Predicts {contract.target} ({contract.task}) from {len(contract.inputs)} columns."
     html = page(f"{contract.name}: report", description, shown)
@@ -51,9 +51,9 @@ def main() -> None:
     print(f"report: {REPORTS}/index.html  {len(html.encode()):,} bytes")
 
 
-def read_reports() -> dict[str, Any]:
+def read_reports() -> sections.Reports:
     """Return every JSON and CSV of the stages' reports, by its path in reports/."""
-    found: dict[str, Any] = {}
+    found = sections.Reports()
     for stage in STAGES:
         for path in sorted((REPORTS / stage).rglob("*")):
             name = path.relative_to(REPORTS).as_posix()

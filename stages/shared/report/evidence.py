@@ -61,10 +61,15 @@ def experiments(reports: Reports) -> Html:
     return section("experiments", "Experiments", parts)
 
 
-def lineage(hashes: dict[str, str], estimator: str) -> Html:
+def lineage(reports: Reports, hashes: dict[str, str], estimator: str) -> Html:
     """Return the hashes of what was made on the way, which lead to the commit."""
+    packaged = reports["package/summary.json"]
     return section("lineage", "Lineage", [
-        paragraph(f"Fitted by {estimator}. Hashes as in dvc.lock; git log -S HASH -- dvc.lock finds the commit."),
+        paragraph(
+            f"Fitted by {estimator}; its wheel of {packaged['wheel_bytes']:,} bytes answered all "
+            f"{packaged['replayed']:,} test rows as they were evaluated."
+        ),
+        paragraph("Hashes as in dvc.lock; git log -S HASH -- dvc.lock finds the commit."),
         table("Made from", ["path", "hash"], [[path, Html(f"<td><code>{found}</code></td>")]
                                               for path, found in hashes.items()]),
     ])  # fmt: skip

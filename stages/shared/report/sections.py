@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from stages.runtime.contract import Contract
+from stages.shared.errors import InputError
 from stages.shared.metrics import HEADLINE
 from stages.shared.report.charts import Series, bars, chart, forest
 from stages.shared.report.parts import Html, badge, details, interval, markup, number, paragraph, section, table
 
-Reports = dict[str, Any]  # by the file's path without `reports/`, absent ones left out
+
+class Reports(dict[str, Any]):
+    """What stages reported, by file below `reports/`: `[...]` for what must be there, `get` for the rest."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f"reports/{name}: no such file; `dvc repro` makes it")
+
+
 PASSED = {"better": True, "worse": False, "cannot tell": None}
 MOST_BARS = 20
 
