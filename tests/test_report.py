@@ -98,6 +98,8 @@ def test_nothing_in_the_data_is_taken_for_markup() -> None:
 
 def test_cells_sort_as_numbers_and_missing_values_are_dashes() -> None:
     assert cell(1234) == '<td data-v="1234">1,234</td>'
+    assert number(-123456.7) == "-123,500"
+    assert number(0.5, "+") == "+0.5"
     assert cell(0.123456) == '<td data-v="0.123456">0.1235</td>'
     assert cell(None) == interval(None) == interval({"value": None}) == "<td>–</td>"
     assert interval({"value": 0.5, "low": 0.25, "high": 0.75}, signed=True) == (

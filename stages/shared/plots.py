@@ -72,8 +72,8 @@ def calibration(predicted: Array, observed: Array) -> Array:
 
 
 def tables(contract: Contract, y: Array, scores: Array, cut: Cut, most: int) -> dict[str, Table]:
-    """Return every table of the task by name: calibration for all; confusion for classes; roc,
-    precision_recall and lift for two of them; predicted against actual, and residuals, for a number. Curves are thinned to `most` points.
+    """Return every table of the task by name: calibration for all; confusion for classes; roc, precision_recall and
+    lift for two of them; predicted against actual, and residuals, for a number. Curves are thinned to `most` points.
     """
     predicted, observed = (scores.max(1), scores.argmax(1) == y) if contract.task == "multiclass" else (scores[:, 0], y)
     found = {"calibration": Table(["predicted", "observed", "rows"], calibration(predicted, observed).tolist())}

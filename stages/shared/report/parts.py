@@ -18,20 +18,25 @@ def markup(content: Any) -> str:
     return "–" if content is None else escape(str(content))
 
 
-def number(value: Any) -> str:
-    """Return a number as people read it, six digits at most; anything else as text."""
+def number(value: Any, sign: str = "") -> str:
+    """Return a number as people read it, four digits that count; `sign` "+" shows it; anything else as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:{sign},}"
+    if 1e4 <= abs(value) < 1e12:
+        digits = 4 - len(f"{abs(value):.0f}")
+        return f"{round(value, digits):{sign},.0f}"
+    return f"{value:{sign}.4g}"
 
 
 def interval(row: dict[str, Any] | None, signed: bool = False) -> Html:
     """Return a cell of value and interval, sorted by the value; a dash where nothing was measured."""
     if not row or row.get("value") is None:
         return Html("<td>–</td>")
-    form = "{:+.4g}" if signed else "{:.4g}"
-    around = f" <small>[{form.format(row['low'])}, {form.format(row['high'])}]</small>" if "low" in row else ""
-    return Html(f'<td data-v="{row["value"]!r}">{form.format(row["value"])}{around}</td>')
+    sign = "+" if signed else ""
+    around = f" <small>[{number(row['low'], sign)}, {number(row['high'], sign)}]</small>" if "low" in row else ""
+    return Html(f'<td data-v="{row["value"]!r}">{number(row["value"], sign)}{around}</td>')
 
 
 def cell(content: Any) -> str:
@@ -47,8 +52,12 @@ def cell(content: Any) -> str:
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
     """Return a table with a caption, that scrolls sideways by itself; a click on a header sorts it."""
-    heads = "".join(f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in header)
-    body = "".join(f'<tr><th scope="row">{markup(row[0])}</th>{"".join(map(cell, row[1:]))}</tr>' for row in rows)
+    bodies = [[f'<th scope="row">{markup(row[0])}</th>', *map(cell, row[1:])] for row in rows]
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in bodies)
+    shown = zip(header, bodies[0] if bodies else header, strict=True)
+    kinds = {name: ' class="text"' if first.startswith('<td class="text"') else "" for name, first in shown}
+    button = '<button type="button">'
+    heads = "".join(f'<th scope="col"{kinds[name]}>{button}{escape(name)}</button></th>' for name in header)
     return Html(
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="sorts">'
         f"<caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 from stages.runtime.contract import Contract
 from stages.shared.errors import InputError
-from stages.shared.metrics import HEADLINE
+from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER
 from stages.shared.report.charts import Series, bars, chart, forest
 from stages.shared.report.parts import Html, badge, details, interval, markup, number, paragraph, section, table
 
@@ -61,15 +62,23 @@ def metrics(reports: Reports) -> Html:
         judged = Html(f"<td>{badge(PASSED[word], word)}</td>") if word else Html("<td>–</td>")
         rows.append([name, interval(row), *others, interval(against, signed=True), judged])
         if against and against["value"] is not None:
-            differences.append((name, against["value"], against["low"], against["high"]))
+            differences.append((name, *in_standard_errors(name, against, found["confidence"])))
     header = ["metric", "model", "linear baseline", "constant", "model − linear", "verdict"]
     caption = f"Metrics on the test rows, with intervals of {found['confidence']:.0%}"
     return section("metrics", "Metrics", [
         table(caption, header, rows),
-        forest("Model minus linear baseline", "difference", differences, 0.0),
+        forest("Model against the linear baseline, right of 0 is better", "standard errors", differences, 0.0),
         _periods(reports),
         _classes(found),
     ])  # fmt: skip
+
+
+def in_standard_errors(name: str, row: dict[str, Any], confidence: float) -> tuple[float, float, float]:
+    """Return a difference and its interval on a scale that all metrics share, the better side positive."""
+    error = (row["high"] - row["low"]) / 2 / NormalDist().inv_cdf((1 + confidence) / 2)
+    scale = (1 if HIGHER_IS_BETTER[name] else -1) / error if error else 0.0
+    low, high = sorted((row["low"] * scale, row["high"] * scale))
+    return row["value"] * scale, low, high
 
 
 def _periods(reports: Reports) -> Html:

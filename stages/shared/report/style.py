@@ -28,7 +28,7 @@ path.line{stroke:var(--c);stroke-width:2;fill:none}circle,rect{fill:var(--c)}.do
 td.shade{background:color-mix(in srgb,var(--s0) var(--s),transparent)}
 details{margin:.4rem 0}summary{cursor:pointer;color:var(--link)}
 td small{color:var(--soft)}
-td.text{white-space:normal;text-align:left;min-width:14rem;overflow-wrap:anywhere}
+th.text{text-align:left}td.text{white-space:normal;text-align:left;min-width:14rem;overflow-wrap:anywhere}
 """
 )
 

@@ -72,7 +72,7 @@ def said(found: dict[str, Any]) -> Html | str:
     """Return a prediction with its probability or interval."""
     if "probabilities" in found:
         return f"{found['prediction']} ({found['probabilities'][found['prediction']]:.1%})"
-    around = " [{:.4g}, {:.4g}]".format(*found["interval"]) if "interval" in found else ""
+    around = f" [{', '.join(map(number, found['interval']))}]" if "interval" in found else ""
     return Html(f'<td data-v="{found["prediction"]!r}">{number(found["prediction"])}{around}</td>')
 
 
@@ -84,6 +84,6 @@ def contributions(
     place = contract.classes.index(called["prediction"]) if contract.task == "multiclass" else 0
     largest = sorted(parts[place][1].items(), key=lambda part: (-abs(part[1]), part[0]))[:MOST_COLUMNS]
     return ", ".join(
-        f"{name}{f' = {number(shown(contract, name, record))}' if name in record else ''} ({value:+.3g})"
+        f"{name}{f' = {number(shown(contract, name, record))}' if name in record else ''} ({number(value, '+')})"
         for name, value in largest if value
     )  # fmt: skip
