@@ -146,6 +146,7 @@ PIPELINE = {
     "train": ["model=boosting", "seed=1"],
     "evaluate": ["evaluation=quick", "seed=1"],
     "package": ["packaging=standard"],
+    "report": [],
 }
 
 

@@ -56,6 +56,9 @@ def test_every_stage_depends_on_the_lock(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_parameters_read_are_the_parameters_declared(stage: str) -> None:
+    if stage == "report":  # it lays out what others found
+        assert (DVC["stages"][stage].get("params"), DVC["stages"][stage]["cmd"]) == (None, "python -m stages.report")
+        return
     group, takes_seed = composed(stage)
     files = [next(iter(item)) if isinstance(item, dict) else item for item in DVC["stages"][stage]["params"]]
     assert files == [f"conf/{group}/${{{group}}}.yaml", *(["seed"] if takes_seed else [])]

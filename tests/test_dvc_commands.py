@@ -19,7 +19,7 @@ from conftest import environment, run_in
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["prepare", "featurize", "train", "evaluate", "package"]
+STAGES = ["prepare", "featurize", "train", "evaluate", "package", "report"]
 LIVE = "reports/live/train.json"
 METRICS, ROC = "reports/evaluate/metrics.json", "reports/evaluate/plots/roc.csv"
 PREDICT = """
@@ -92,9 +92,9 @@ def test_repro_of_an_unchanged_commit_runs_nothing(workspace: Path):
 @pytest.mark.parametrize(
     ("group", "key", "value", "expected"),
     [
-        ("model", "n_estimators", 10, ["train", "evaluate", "package"]),
-        ("evaluation", "resamples", 50, ["evaluate", "package"]),
-        ("packaging", "replay_alone", 3, ["package"]),
+        ("model", "n_estimators", 10, ["train", "evaluate", "package", "report"]),
+        ("evaluation", "resamples", 50, ["evaluate", "package", "report"]),
+        ("packaging", "replay_alone", 3, ["package", "report"]),
     ],
 )
 def test_edit_of_a_picked_file_runs_its_stage_and_those_after_it(workspace: Path, group, key, value, expected):
@@ -124,7 +124,7 @@ def test_comment_in_a_picked_file_runs_nothing(workspace: Path):
     [
         ("requirements.txt", STAGES),
         ("stages/runtime/contract.py", STAGES),
-        ("stages/shared/metrics.py", ["train", "evaluate"]),
+        ("stages/shared/metrics.py", ["train", "evaluate", "report"]),
         ("stages/train.py", ["train"]),
         ("stages/shared/wheel.py", ["package"]),
         ("stages/runtime/cli.py", ["package"]),
@@ -155,14 +155,14 @@ def test_edited_output_is_noticed_and_put_back(workspace: Path):
 
 def test_experiment_with_another_model_runs_from_train_on(linear: tuple[Path, list[str]]):
     folder, ran = linear
-    assert ran == ["train", "evaluate", "package"]
+    assert ran == ["train", "evaluate", "package", "report"]
     assert yaml.safe_load((folder / "params.yaml").read_text())["model"] == "linear"
     assert (folder / METRICS).read_text() != committed(folder, METRICS)
 
 
 def test_experiment_with_one_value_of_a_conf_file_trains_with_it(workspace: Path):
     done = run_in(workspace, "dvc", "exp", "run", "-S", "conf/model/boosting.yaml:estimator.learning_rate=0.1")
-    assert stages_run(done.stdout) == ["train", "evaluate", "package"]
+    assert stages_run(done.stdout) == ["train", "evaluate", "package", "report"]
     [(name, changes)] = as_json(workspace, "dvc", "params", "diff", "--json").items()
     assert (name, list(changes)) == ("conf/model/boosting.yaml", ["estimator.learning_rate"])
     assert changes["estimator.learning_rate"]["new"] == 0.1

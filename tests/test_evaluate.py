@@ -60,7 +60,7 @@ def test_the_confusion_counts_the_rows_at_the_threshold(small: Path) -> None:
 def test_every_table_has_its_picture(small: Path) -> None:
     reports = small / "reports/evaluate"
     tables = {path.stem for path in (reports / "plots").glob("*.csv")}
-    assert tables == {"baselines", "calibration", "confusion", "precision_recall", "roc"}
+    assert tables == {"baselines", "calibration", "confusion", "lift", "precision_recall", "roc"}
     assert {path.stem for path in reports.glob("*.png")} == tables
     for path in reports.glob("*.png"):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -227,3 +227,12 @@ def test_resample_multiplies_by_the_weight_and_repeats_by_seed():
     plain = drawn(4, 10, seed=2)
     assert (drawn(4, 10, seed=2, weight=weight) == plain * weight).all()
     assert (drawn(4, 10, seed=3) != plain).any()
+
+
+def test_lift_is_the_precision_of_the_highest_scores_over_the_base_rate():
+    y, scores = TABLES["binary"]
+    found = plots.lift(y == 1, scores[:, 0])
+    for share, lift in found[:: max(1, len(found) // 20)]:
+        called = np.sort(scores[:, 0])[::-1][: round(share * N)].min()
+        assert lift == pytest.approx(y[scores[:, 0] >= called].mean() / y.mean())
+    assert found[-1].tolist() == [1.0, 1.0]

@@ -13,8 +13,12 @@ TITLES = {
     "roc": "ROC",
     "precision_recall": "Precision and recall",
     "predicted": "Predicted and actual, test rows at even ranks",
+    "lift": "Lift, rows by score",
+    "residuals": "Residuals, test rows at even ranks",
     "baselines": "Model and baselines",
 }
+
+LEVEL = {"lift": 1.0, "residuals": 0.0}  # where a model that knows nothing, or all, would be
 
 
 def draw(folder: Path, tables: dict[str, Table], classes: list[str]) -> None:
@@ -32,10 +36,12 @@ def draw(folder: Path, tables: dict[str, Table], classes: list[str]) -> None:
 
 def _draw_points(axes: Any, table: Table, name: str) -> None:
     x, y = ([row[place] for row in table.rows] for place in (0, 1))
-    if name != "precision_recall":
+    if name in LEVEL:
+        axes.axhline(LEVEL[name], color="0.7", linewidth=1, linestyle="--")
+    elif name != "precision_recall":
         ends = [min(*x, *y), max(*x, *y)]
         axes.plot(ends, ends, color="0.7", linewidth=1, linestyle="--")
-    style = {"calibration": "o-", "predicted": "."}.get(name, "-")
+    style = {"calibration": "o-", "predicted": ".", "residuals": "."}.get(name, "-")
     axes.plot(x, y, style, linewidth=1.5, markersize=4)
     axes.set(xlabel=table.header[0].replace("_", " "), ylabel=table.header[1].replace("_", " "))
     axes.grid(alpha=0.3)

@@ -50,6 +50,13 @@ def precision_recall(actual: Array, score: Array) -> Array:
     return np.column_stack([hits[1:] / max(1, hits[-1]), hits[1:] / called[1:]])
 
 
+def lift(actual: Array, score: Array) -> Array:
+    """Return (share of rows called, precision over the base rate) at each distinct score, highest score first."""
+    hits, called = _steps(actual, score)
+    share = called[1:] / max(1, called[-1])
+    return np.column_stack([share, hits[1:] / called[1:] / max(actual.mean(), 1 / len(actual))])
+
+
 def _steps(actual: Array, score: Array) -> tuple[Array, Array]:
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
@@ -65,15 +72,17 @@ def calibration(predicted: Array, observed: Array) -> Array:
 
 
 def tables(contract: Contract, y: Array, scores: Array, cut: Cut, most: int) -> dict[str, Table]:
-    """Return every table of the task by name: calibration for all; confusion for classes; roc and precision_recall
-    for two of them; predicted against actual for a number. Curves are thinned to `most` points.
+    """Return every table of the task by name: calibration for all; confusion for classes; roc, precision_recall and
+    lift for two of them; predicted against actual, and residuals, for a number. Curves are thinned to `most` points.
     """
     predicted, observed = (scores.max(1), scores.argmax(1) == y) if contract.task == "multiclass" else (scores[:, 0], y)
     found = {"calibration": Table(["predicted", "observed", "rows"], calibration(predicted, observed).tolist())}
     if contract.task == "regression":
         order = np.argsort(predicted, kind="stable")
         points = thin(np.column_stack([predicted, y])[order], most)
-        return found | {"predicted": Table(["predicted", "actual"], points.tolist())}
+        found["predicted"] = Table(["predicted", "actual"], points.tolist())
+        points[:, 1] -= points[:, 0]
+        return found | {"residuals": Table(["predicted", "residual"], points.tolist())}
     called = call(contract.task, scores, cut)
     pairs = [[contract.classes[a], contract.classes[p]] for a, p in zip(y, called, strict=True)]
     found["confusion"] = Table(["actual", "predicted"], pairs)
@@ -82,4 +91,5 @@ def tables(contract: Contract, y: Array, scores: Array, cut: Cut, most: int) -> 
         found["roc"] = Table(["false_positive_rate", "true_positive_rate"], curve.tolist())
         curve = thin(precision_recall(y == 1, predicted), most)
         found["precision_recall"] = Table(["recall", "precision"], curve.tolist())
+        found["lift"] = Table(["share", "lift"], thin(lift(y == 1, predicted), most).tolist())
     return found
