@@ -88,7 +88,7 @@ def test_pictures_say_in_words_what_they_show() -> None:
 def test_nothing_in_the_data_is_taken_for_markup() -> None:
     evil = '<script>alert("x")</script>&'
     html = "".join([
-        table(evil, [evil], [[evil, evil]]),
+        table(evil, [evil, evil], [[evil, evil]]),
         bars(evil, evil, [(evil, 1.0, 0.5, 1.5)]),
         page(evil, evil, []),
     ])  # fmt: skip

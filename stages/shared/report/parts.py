@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+TEXT = ' class="text"'  # of a cell whose content may break into lines
+
 
 class Html(str):
     """Text that is markup already."""
@@ -46,7 +48,7 @@ def cell(content: Any) -> str:
     if isinstance(content, int | float) and not isinstance(content, bool):
         return f'<td data-v="{content!r}">{number(content)}</td>'
     if isinstance(content, str) and " " in content:
-        return f'<td class="text">{markup(content)}</td>'
+        return f"<td{TEXT}>{markup(content)}</td>"
     return f"<td>{markup(content)}</td>"
 
 
@@ -54,10 +56,10 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) ->
     """Return a table with a caption, that scrolls sideways by itself; a click on a header sorts it."""
     bodies = [[f'<th scope="row">{markup(row[0])}</th>', *map(cell, row[1:])] for row in rows]
     body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in bodies)
-    shown = zip(header, bodies[0] if bodies else header, strict=True)
-    kinds = {name: ' class="text"' if first.startswith('<td class="text"') else "" for name, first in shown}
-    button = '<button type="button">'
-    heads = "".join(f'<th scope="col"{kinds[name]}>{button}{escape(name)}</button></th>' for name in header)
+    heads = "".join(
+        f'<th scope="col"{TEXT * first.startswith(f"<td{TEXT}")}><button type="button">{escape(name)}</button></th>'
+        for name, first in zip(header, bodies[0] if bodies else header, strict=True)
+    )
     return Html(
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="sorts">'
         f"<caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>\n"
