@@ -15,7 +15,7 @@ from stages.runtime.model import Model
 from stages.shared.errors import run
 from stages.shared.files import read_json, read_table
 from stages.shared.lineage import dvc_hash
-from stages.shared.report import evidence, sections
+from stages.shared.report import evidence, judgements, sections
 from stages.shared.report.page import page
 from stages.shared.report.worst import worst_rows
 from stages.shared.rows import read_rows
@@ -36,6 +36,9 @@ def main() -> None:
         sections.verdict(contract, reports),
         sections.metrics(reports),
         sections.curves(contract, reports),
+        judgements.slices(contract, reports),
+        judgements.fairness(reports),
+        judgements.behaviour(reports),
         sections.decisions(reports),
         sections.importance(reports),
         worst_rows(contract, model, rows, read_scores(), PREPARED / "kept.parquet"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.shared.profile.shift import warn
 from stages.shared.report.charts import Series, bars, chart
-from stages.shared.report.parts import Html, details, interval, paragraph, section, table
+from stages.shared.report.parts import Html, details, paragraph, section, table
 from stages.shared.report.sections import Reports
 
 
@@ -73,9 +73,3 @@ def lineage(reports: Reports, hashes: dict[str, str], estimator: str) -> Html:
         table("Made from", ["path", "hash"], [[path, Html(f"<td><code>{found}</code></td>")]
                                               for path, found in hashes.items()]),
     ])  # fmt: skip
-
-
-def measured_table(caption: str, first: str, rows: dict[str, dict[str, Any]], names: list[str]) -> Html:
-    """Return a table of {row: {"rows": n, metric: {value, low, high}}}."""
-    listed = [[label, row.get("rows"), *(interval(row.get(name)) for name in names)] for label, row in rows.items()]
-    return table(caption, [first, "rows", *names], listed)

@@ -37,7 +37,9 @@ def interval(row: dict[str, Any] | None, signed: bool = False) -> Html:
     if not row or row.get("value") is None:
         return Html("<td>–</td>")
     sign = "+" if signed else ""
-    around = f" <small>[{number(row['low'], sign)}, {number(row['high'], sign)}]</small>" if "low" in row else ""
+    around = ""
+    if row.get("low") is not None:
+        around = f" <small>[{number(row['low'], sign)}, {number(row['high'], sign)}]</small>"
     return Html(f'<td data-v="{row["value"]!r}">{number(row["value"], sign)}{around}</td>')
 
 

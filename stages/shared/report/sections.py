@@ -40,15 +40,20 @@ def verdict(contract: Contract, reports: Reports) -> Html:
 
 def gates(reports: Reports) -> Html:
     """Return every gate with the number that decided it."""
-    found = reports.get("evaluate/gates.json")
-    listed = found.get("gates", []) if isinstance(found, dict) else found or []
+    listed = reports.get("evaluate/gates.json", {}).get("gates", [])
     words = {True: "passed", False: "failed", None: "pending"}
     rows = [
         [gate["name"], Html(f"<td>{badge(gate['passed'], words[gate['passed']])}</td>"),
-         gate.get("metric"), gate.get("value"), gate.get("limit"), gate.get("why")]
+         Html(f"<td>{markup(gate['metric'])}</td>"), _judged(gate), gate["limit"], gate["bound"],
+         ". ".join(filter(None, [gate["why"], gate["reason"]]))]
         for gate in listed
     ]  # fmt: skip
-    return table("Gates", ["gate", "", "metric", "value", "limit", "why"], rows) if rows else Html("")
+    header = ["gate", "", "metric", "value", "limit", "decided by", "why"]
+    return table("Gates", header, rows) if rows else Html("")
+
+
+def _judged(gate: dict[str, Any]) -> Html:
+    return interval({key: gate[key] for key in ("value", "low", "high") if gate[key] is not None})
 
 
 def metrics(reports: Reports) -> Html:

@@ -5,8 +5,10 @@ from stages.shared.profile.style import STYLE as BASE
 STYLE = (
     BASE
     + """
+header,main{max-width:74rem}
 :root{--good:#116329;--bad:#a40e26;--s0:var(--train);--s1:#b04a00;--s2:#6b6b6b}
-@media (prefers-color-scheme:dark){:root{--good:#5fd37e;--bad:#ff8f8f;--s1:#f0b429;--s2:#a9a9a9}}
+@media (prefers-color-scheme:dark){header,main{max-width:74rem}
+:root{--good:#5fd37e;--bad:#ff8f8f;--s1:#f0b429;--s2:#a9a9a9}}
 .badge{border:1px solid;border-radius:3px;padding:0 .35em;font-size:.875rem;font-weight:600;white-space:nowrap}
 .good{color:var(--good)}.bad{color:var(--bad)}.open{color:var(--soft)}
 .lead{font-size:1.15rem}
