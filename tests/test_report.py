@@ -6,48 +6,17 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from conftest import run_in, run_stage
+from markup import Reader
 
 from stages.shared.report.charts import Scale, Series, bars, chart, forest, ticks
 from stages.shared.report.page import page
 from stages.shared.report.parts import Html, cell, interval, number, section, table
 
-VOID = {"meta", "link", "br", "path", "circle", "rect"}
 HEADINGS = ["Verdict", "Metrics", "Curves", "Decisions", "Importance", "Worst rows", "Data", "Lineage"]
-
-
-class Reader(HTMLParser):
-    """Checks that tags nest, and keeps what a test asks for."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and (not self.open or self.open[-1] not in ("style", "script")):
-            self.texts.append(data.strip())
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +62,7 @@ def test_nothing_in_the_data_is_taken_for_markup() -> None:
         page(evil, evil, []),
     ])  # fmt: skip
     assert html.count("<script>") == 1
-    assert evil in "".join(Reader(html).texts)
+    assert evil in Reader(html).text
 
 
 def test_cells_sort_as_numbers_and_missing_values_are_dashes() -> None:
