@@ -11,7 +11,8 @@ from sklearn.calibration import calibration_curve
 
 from stages.shared import plots
 from stages.shared.bootstrap import compare, difference, interval, resample
-from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, best_f1_threshold, compute, mean_loss
+from stages.shared.losses import best_f1_threshold, mean_loss
+from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.rows import Rows
 
 N = 200

@@ -1,0 +1,118 @@
+"""Sums over many resamples at once: W, shape (n_resamples, n_rows), says how often each row stands in each.
+
+Counts are whole numbers and are added as such, exactly; numbers are added in the rows' order, on one thread. Nothing
+here asks a matrix product, whose order of sums depends on the number of cores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def weighted_sum(W: Array, values: Array) -> Array:
+    """Return the sums of values, shape (n_rows,), in each resample, shape (n_resamples,)."""
+    return np.asarray(np.einsum("rn,n->r", W, values, dtype=float, casting="unsafe"))
+
+
+def total(W: Array) -> Array:
+    """Return the weight of all rows of each resample."""
+    return np.asarray(W.sum(1))
+
+
+def running(W: Array) -> Array:
+    """Return cumulative sums over the rows, counts as 64-bit whole numbers."""
+    return np.asarray(W.cumsum(1, dtype=np.int64 if W.dtype.kind in "iu" else float))
+
+
+def ratio(numerator: Array, denominator: Array, without: float = 0.0) -> Array:
+    """Return the quotient, `without` where the denominator is 0."""
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
+    return np.asarray(np.divide(numerator, denominator, out=np.full(shape, without), where=denominator != 0))
+
+
+def mean(W: Array, values: Array) -> Array:
+    """Return the weighted means of values, shape (n_rows,), NaN where a resample has no row."""
+    return ratio(weighted_sum(W, values), total(W), np.nan)
+
+
+class Parts:
+    """Rows dealt into numbered parts, each summed by itself."""
+
+    def __init__(self, part: Array, n_parts: int) -> None:
+        self.order = np.argsort(part, kind="stable")
+        self.n_parts = n_parts
+        self.present, self.starts = np.unique(part[self.order], return_index=True)
+
+    def sums(self, W: Array, values: Array | None = None) -> Array:
+        """Return the sums of values (of the weights, where none are given), shape (n_resamples, n_parts)."""
+        ordered = W[:, self.order]
+        if values is not None:
+            ordered = ordered * values[self.order]
+        kind = np.int64 if ordered.dtype.kind in "iu" else float
+        found = np.zeros((len(W), self.n_parts), dtype=kind)
+        if len(self.starts):
+            found[:, self.present] = np.add.reduceat(ordered, self.starts, axis=1, dtype=kind)
+        return found
+
+
+class Ranking:
+    """Rows by falling score, rows of equal score as one step."""
+
+    def __init__(self, actual: Array, score: Array) -> None:
+        self.order = np.argsort(-score, kind="stable")
+        sorted_score, self.is_positive = score[self.order], actual[self.order]
+        self.starts = np.flatnonzero(np.append(True, np.diff(sorted_score) != 0))
+        self.steps = sorted_score[self.starts]
+        self.has_ties = len(self.starts) < len(score)
+        positives = np.add.reduceat(self.is_positive.astype(int), self.starts)
+        self.with_positive = np.flatnonzero(positives)  # the only steps that either area asks
+
+    def count(self, W: Array) -> tuple[Array, Array]:
+        """Return the weight (of positive rows, of all rows) of each step, both of shape (n_resamples, n_steps)."""
+        ordered = W[:, self.order]
+        positive = ordered * self.is_positive
+        if not self.has_ties:
+            return positive, ordered
+        return np.add.reduceat(positive, self.starts, axis=1), np.add.reduceat(ordered, self.starts, axis=1)
+
+    def areas(self, positives: Array, everyone: Array) -> tuple[Array, Array]:
+        """Return ROC AUC and average precision of what `count` gave, NaN without rows of both kinds.
+
+        ROC AUC is the share of pairs whose positive row has the higher score, ties half: Hanley & McNeil 1982.
+        """
+        hits, called = running(positives), running(everyone)
+        n_positive, n_all = hits[:, -1:], called[:, -1:]
+        found, hits_at, called_at = (part[:, self.with_positive] for part in (positives, hits, called))
+        above = called_at - hits_at  # negatives with that score or a higher one
+        tied = everyone[:, self.with_positive] - found
+        twice = (found * (2 * (n_all - n_positive - above) + tied)).sum(1)
+        precision = (ratio(hits_at, called_at) * found).sum(1)
+        n_positive, n_negative = n_positive[:, 0], (n_all - n_positive)[:, 0]
+        is_defined = (n_positive > 0) & (n_negative > 0)
+        roc_auc = np.where(is_defined, ratio(twice / 2, n_positive * n_negative), np.nan)
+        return roc_auc, np.where(is_defined, ratio(precision, n_positive), np.nan)
+
+
+class Gaps:
+    """Expected calibration error: the rows by predicted share in ten bins of equal count, equal scores together.
+
+    The error is the weighted mean over bins of |mean predicted - observed share|. Bins of equal count: Nguyen &
+    O'Connor 2015; the error: Naeini et al. 2015. The bins are those of the sample in every resample.
+    """
+
+    N_BINS = 10
+
+    def __init__(self, predicted: Array, observed: Array) -> None:
+        order = np.argsort(predicted, kind="stable")
+        ranks = np.empty(len(predicted), dtype=int)
+        ranks[order] = np.searchsorted(predicted[order], predicted[order], side="left")  # the first of equals
+        self.parts = Parts(ranks * self.N_BINS // max(1, len(predicted)), self.N_BINS)
+        self.gap = predicted - observed
+
+    def error(self, W: Array) -> Array:
+        """Return the error of each resample, NaN where it has no row."""
+        return ratio(np.abs(self.parts.sums(W, self.gap)).sum(1), total(W), np.nan)
