@@ -1,12 +1,15 @@
 """Metrics over bootstrap resamples of rows: intervals, and paired differences of models.
 
-Intervals are percentiles over resamples of the rows (of groups where there are any), the same resamples for every
-model, so that differences are paired. Source: Efron & Tibshirani 1993, chapters 13 and 8.
+Intervals are expanded percentiles over resamples of the rows (of groups where there are any), the same resamples for
+every model, so that differences are paired. Sources: Efron & Tibshirani 1993, chapters 13 and 8; the expansion, which
+few rows or groups need (plain percentiles are as narrow as if the spread were known): Hesterberg 2015, section 5.3.
+Bias-corrected ends were tried and cover no better (tests/benchmarks/coverage.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]
 BLOCK_CELLS = 250_000  # resamples x rows held at once: what fits a processor's cache is also fastest
+RAISED_BY_CHANCE = ("ece",)
 
 
 def measure(
@@ -69,40 +73,72 @@ def resample(rows: Rows, n_resamples: int, seed: int) -> Iterator[Array]:
         drawn = random.integers(0, n, size=(size, n))  # 64 bits each: no block's size changes what comes next
         drawn += np.arange(size)[:, None] * n
         counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.int32)
-        counts = counts if clusters is None else counts[:, clusters]
+        counts = counts if clusters is None else np.take(counts, clusters, axis=1)
         yield counts if rows.weight is None else counts * rows.weight
 
 
-def compare(measured: dict[str, dict[str, Array]], confidence: float) -> dict[str, Any]:
-    """Return value, low and high of each model's metrics, and of the model's difference from each baseline."""
-    compared: dict[str, Any] = {
-        "metrics": {name: interval(values, confidence) for name, values in measured["model"].items()}
-    }
-    for other in ("linear", "constant"):
-        compared[other] = {name: interval(values, confidence) for name, values in measured[other].items()}
+def compare(measured: dict[str, dict[str, Array]], confidence: float, units: int | None = None) -> dict[str, Any]:
+    """Return value, low and high of each model's metrics, and of the model's difference from each other one."""
+    model = measured["model"]
+    compared: dict[str, Any] = {"metrics": intervals(model, confidence, units)}
+    for other in (name for name in measured if name != "model"):
+        compared[other] = intervals(measured[other], confidence, units)
         compared[f"minus_{other}"] = {
-            name: difference(name, measured["model"][name] - measured[other][name], confidence)
-            for name in measured["model"]
+            name: difference(name, model[name] - measured[other][name], confidence, units) for name in model
         }
     return compared
 
 
-def interval(values: Array, confidence: float) -> dict[str, Any]:
-    """Return the sample's value and the percentile interval of the resamples, to 6 decimals.
+def intervals(metrics: dict[str, Array], confidence: float, units: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return the interval of each metric."""
+    return {name: interval(values, confidence, units, name) for name, values in metrics.items()}
 
-    Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`.
+
+def interval(values: Array, confidence: float, units: int | None = None, name: str = "") -> dict[str, Any]:
+    """Return the sample's value and the interval, to 6 decimals; `units` is how many rows or groups were drawn from.
+
+    Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`; a
+    sample without value has None for all three. A metric that chance only raises (`ece`) is raised again in every
+    resample: its ends are reflected at the value, which takes the rise off (Davison & Hinkley 1997, 5.2.1).
     """
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(values[1:], [tail, 1 - tail])
-    row = {"value": round(float(values[0]), 6), "low": round(float(low), 6), "high": round(float(high), 6)}
-    undefined = int(np.isnan(values[1:]).sum())
-    return {**row, "undefined": undefined} if undefined else row
+    found = values[1:][~np.isnan(values[1:])]
+    undefined = len(values) - 1 - len(found)
+    counted = {"undefined": undefined} if undefined else {}
+    if np.isnan(values[0]) or not len(found):
+        return {"value": None, "low": None, "high": None, **counted}
+    value = float(values[0])
+    low, high = np.quantile(found, ends(confidence, units)).tolist()
+    if name in RAISED_BY_CHANCE:
+        low, high = 2 * value - high, max(value, 2 * value - low)
+    return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6), **counted}
 
 
-def difference(name: str, values: Array, confidence: float) -> dict[str, Any]:
+def ends(confidence: float, units: int | None) -> tuple[float, float]:
+    """Return the two shares of the resamples between which the interval lies: 0.025 and 0.975 of very many rows.
+
+    Student's quantile by its expansion about the normal one: Abramowitz & Stegun 26.7.5.
+    """
+    z = -NormalDist().inv_cdf((1 - confidence) / 2)
+    if units is not None:
+        n = max(1, units - 1)
+        terms = (
+            z,
+            (z**3 + z) / 4,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        )
+        z = sum(term / n**power for power, term in enumerate(terms)) * ((n + 1) / n) ** 0.5
+    return NormalDist().cdf(-z), NormalDist().cdf(z)
+
+
+def units_of(rows: Rows) -> int:
+    """Return how many rows, or groups, a resample draws from."""
+    return len(rows.y) if rows.group is None else len(np.unique(rows.group))
+
+
+def difference(name: str, values: Array, confidence: float, units: int | None = None) -> dict[str, Any]:
     """Return the interval of a paired difference and whether it says better, worse or nothing."""
-    row = interval(values, confidence)
-    is_higher, is_lower = row["low"] > 0, row["high"] < 0
-    if not (is_higher or is_lower):
+    row = interval(values, confidence, units, name)
+    if row["value"] is None or row["low"] <= 0 <= row["high"]:
         return {**row, "verdict": "cannot tell"}
-    return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[name] else "worse"}
+    return {**row, "verdict": "better" if (row["low"] > 0) == HIGHER_IS_BETTER[name] else "worse"}

@@ -26,21 +26,23 @@ class Binary:
 
     def measure(self, W: Array) -> dict[str, Array]:
         """Return {metric: shape (n_resamples,)}."""
-        positives, everyone = self.ranking.count(W)
-        roc_auc, average_precision = self.ranking.areas(positives, everyone)
+        hits, called = self.ranking.count(W)
+        roc_auc, average_precision = self.ranking.areas(hits, called)
         return {
             "roc_auc": roc_auc,
             "average_precision": average_precision,
             "log_loss": mean(W, self.loss),
             "brier": mean(W, self.square),
             "ece": self.gaps.error(W),
-            **self._decided(positives, everyone),
+            **self._decided(hits, called),
         }
 
-    def _decided(self, positives: Array, everyone: Array) -> dict[str, Array]:
+    def _decided(self, running_hits: Array, running_called: Array) -> dict[str, Array]:
         """Return what the calls at the threshold give; precision, recall, F1 and MCC are 0 where nothing divides."""
-        hits, called = (part[:, : self.n_called].sum(1) for part in (positives, everyone))
-        actual, n = (part.sum(1).astype(float) for part in (positives, everyone))
+        actual, n = (part[:, -1].astype(float) for part in (running_hits, running_called))
+        hits, called = np.zeros(len(n)), np.zeros(len(n))
+        if self.n_called:
+            hits, called = (part[:, self.n_called - 1].astype(float) for part in (running_hits, running_called))
         found = {
             "precision": ratio(hits, called),
             "recall": ratio(hits, actual),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Unit = Literal["auto", "year", "quarter", "month", "week", "day", "hour"]
 
 
 @dataclass(frozen=True)
@@ -12,3 +15,4 @@ class EvaluationConf:
     resamples: int = field(metadata={"min": 20})
     confidence: float = field(metadata={"min": 0.5, "max": 0.999})
     plot_points: int = field(metadata={"min": 2})
+    periods: Unit = "auto"  # where the split is by time

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.shared.evaluation.asked import Asked
-from stages.shared.evaluation.sums import Parts, mean, ratio, running, total, weighted_sum
+from stages.shared.evaluation.sums import Parts, mean, ratio, running, take, total, weighted_sum
 from stages.shared.losses import Cut
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ class Regression:
         """Return the median absolute error; of an even number of rows, the mean of the two in the middle."""
         size = self.absolute[self.order]
         found = []
-        for cumulative in running(W[:, self.order]):
+        for cumulative in running(take(W, self.order)):
             half = cumulative[-1] / 2
             places = [int(np.searchsorted(cumulative, half, side=side)) for side in ("left", "right")]
             found.append(size[np.minimum(places, len(size) - 1)].mean() if half > 0 else np.nan)

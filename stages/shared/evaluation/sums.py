@@ -24,8 +24,13 @@ def total(W: Array) -> Array:
 
 
 def running(W: Array) -> Array:
-    """Return cumulative sums over the rows, counts as 64-bit whole numbers."""
-    return np.asarray(W.cumsum(1, dtype=np.int64 if W.dtype.kind in "iu" else float))
+    """Return cumulative sums over the rows; counts stay whole numbers of 32 bits, which is where the speed is."""
+    return np.asarray(W.cumsum(1, dtype=W.dtype))
+
+
+def take(W: Array, places: Array) -> Array:
+    """Return the columns at some places: several times faster than W[:, places]."""
+    return np.asarray(np.take(W, places, axis=1))
 
 
 def ratio(numerator: Array, denominator: Array, without: float = 0.0) -> Array:
@@ -49,13 +54,12 @@ class Parts:
 
     def sums(self, W: Array, values: Array | None = None) -> Array:
         """Return the sums of values (of the weights, where none are given), shape (n_resamples, n_parts)."""
-        ordered = W[:, self.order]
+        ordered = take(W, self.order)
         if values is not None:
             ordered = ordered * values[self.order]
-        kind = np.int64 if ordered.dtype.kind in "iu" else float
-        found = np.zeros((len(W), self.n_parts), dtype=kind)
+        found = np.zeros((len(W), self.n_parts), dtype=ordered.dtype)
         if len(self.starts):
-            found[:, self.present] = np.add.reduceat(ordered, self.starts, axis=1, dtype=kind)
+            found[:, self.present] = np.add.reduceat(ordered, self.starts, axis=1)
         return found
 
 
@@ -65,36 +69,39 @@ class Ranking:
     def __init__(self, actual: Array, score: Array) -> None:
         self.order = np.argsort(-score, kind="stable")
         sorted_score, self.is_positive = score[self.order], actual[self.order]
-        self.starts = np.flatnonzero(np.append(True, np.diff(sorted_score) != 0))
-        self.steps = sorted_score[self.starts]
-        self.has_ties = len(self.starts) < len(score)
-        positives = np.add.reduceat(self.is_positive.astype(int), self.starts)
-        self.with_positive = np.flatnonzero(positives)  # the only steps that either area asks
+        self.ends = np.flatnonzero(np.append(np.diff(sorted_score) != 0, True))
+        self.steps = sorted_score[self.ends]
+        counts = np.diff(np.cumsum(self.is_positive)[self.ends], prepend=0)
+        self.with_positive = np.flatnonzero(counts)  # the only steps that either area asks
 
     def count(self, W: Array) -> tuple[Array, Array]:
-        """Return the weight (of positive rows, of all rows) of each step, both of shape (n_resamples, n_steps)."""
-        ordered = W[:, self.order]
-        positive = ordered * self.is_positive
-        if not self.has_ties:
-            return positive, ordered
-        return np.add.reduceat(positive, self.starts, axis=1), np.add.reduceat(ordered, self.starts, axis=1)
+        """Return the weight (of positive rows, of all rows) down to each step, both (n_resamples, n_steps)."""
+        ordered = take(W, self.order)
+        hits, called = running(ordered * self.is_positive), running(ordered)
+        return (hits, called) if len(self.ends) == len(self.order) else (take(hits, self.ends), take(called, self.ends))
 
-    def areas(self, positives: Array, everyone: Array) -> tuple[Array, Array]:
+    def areas(self, hits: Array, called: Array) -> tuple[Array, Array]:
         """Return ROC AUC and average precision of what `count` gave, NaN without rows of both kinds.
 
         ROC AUC is the share of pairs whose positive row has the higher score, ties half: Hanley & McNeil 1982.
         """
-        hits, called = running(positives), running(everyone)
-        n_positive, n_all = hits[:, -1:], called[:, -1:]
-        found, hits_at, called_at = (part[:, self.with_positive] for part in (positives, hits, called))
-        above = called_at - hits_at  # negatives with that score or a higher one
-        tied = everyone[:, self.with_positive] - found
-        twice = (found * (2 * (n_all - n_positive - above) + tied)).sum(1)
-        precision = (ratio(hits_at, called_at) * found).sum(1)
-        n_positive, n_negative = n_positive[:, 0], (n_all - n_positive)[:, 0]
+        n_positive, n_negative = hits[:, -1].astype(float), (called[:, -1] - hits[:, -1]).astype(float)
+        hits_at, called_at = (take(part, self.with_positive).astype(float) for part in (hits, called))
+        hits_before, called_before = (self._before(part) for part in (hits, called))
+        found = hits_at - hits_before
+        above = called_at - hits_at + called_before - hits_before  # negatives above, twice; those of equal score once
+        pairs = n_positive * n_negative - (found * above).sum(1) / 2
+        precision = (hits_at / (called_at + (called_at == 0)) * found).sum(1)
         is_defined = (n_positive > 0) & (n_negative > 0)
-        roc_auc = np.where(is_defined, ratio(twice / 2, n_positive * n_negative), np.nan)
+        roc_auc = np.where(is_defined, ratio(pairs, n_positive * n_negative), np.nan)
         return roc_auc, np.where(is_defined, ratio(precision, n_positive), np.nan)
+
+    def _before(self, running_sums: Array) -> Array:
+        """Return the sums above each step that has a positive row."""
+        found = take(running_sums, np.maximum(self.with_positive - 1, 0)).astype(float)
+        if len(self.with_positive) and self.with_positive[0] == 0:
+            found[:, 0] = 0
+        return found
 
 
 class Gaps:
