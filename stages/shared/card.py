@@ -112,8 +112,8 @@ def _periods(evaluated: dict[str, Any]) -> list[str]:
         return []
     name, unit = evaluated["periods"]["headline"], evaluated["periods"]["unit"]
     lines = [
-        f"| {part['period']} | {part['rows']} | {_interval(part['metrics'][name])} | {_interval(part['linear'][name])} | "
-        f"{part['minus_linear'][name]['verdict']} |"
+        f"| {part['period']} | {part['rows']} | {_interval(part['metrics'][name])} | "
+        f"{_interval(part['linear'][name])} | {part['minus_linear'][name]['verdict']} |"
         for part in evaluated["periods"]["list"]
     ]
     return _table(f"{name} by {unit}:", ["period", "rows", "model", "linear baseline", "verdict"], lines)
