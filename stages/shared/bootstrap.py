@@ -131,7 +131,12 @@ def ends(value: float | None, found: Array, confidence: float, units: int | None
     z, shift = -normal.inv_cdf((1 - confidence) / 2), 0.0
     if units is not None:
         n = max(1, units - 1)
-        terms = (z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96)
+        terms = (
+            z,
+            (z**3 + z) / 4,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        )
         z = sum(term / n**power for power, term in enumerate(terms)) * ((n + 1) / n) ** 0.5
     if value is not None:
         below = float(((found < value).mean() + (found <= value).mean()) / 2)

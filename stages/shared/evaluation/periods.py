@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,8 +64,8 @@ def split_by_time(time: Array, y: Array, task: str, unit: Unit) -> tuple[str, li
     A period with too few rows is joined with the next ones until there are enough; what is left at the end goes to the
     last.
     """
-    seconds, row_of = np.unique(time, return_inverse=True)
-    moments = [datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(seconds=float(at)) for at in seconds]
+    hours, row_of = np.unique(time // 3600, return_inverse=True)
+    moments = [datetime(1970, 1, 1) + timedelta(hours=int(hour)) for hour in hours]
     chosen = unit if unit != "auto" else longest_unit(moments)
     starts = [start_of(moment, chosen) for moment in moments]
     known = sorted(set(starts))
