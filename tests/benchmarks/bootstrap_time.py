@@ -5,7 +5,7 @@
 Both measure the same generated rows, in turns: ours all 1,000 resamples as `evaluate` does, drawing included;
 scikit-learn's functions, given the rows that each resample drew, only the first few resamples, and their time is
 multiplied (it is the same work each time). `ece`, which scikit-learn does not have, is measured on our side only. What
-both give on those resamples must agree to 1e-12. Prints Markdown, and our side's memory beyond the table.
+both give on those resamples must agree to 1e-12. Prints Markdown, and the peak memory.
 """
 
 from __future__ import annotations
@@ -107,42 +107,46 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     return time.perf_counter() - started, time.process_time() - cpu, found
 
 
+def peak() -> float:
+    """Return the peak memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def compare_once(task: str, rows: Rows, scores: Array, places: list[Array]) -> tuple[str, float, float, float]:
+    """Return a line of the table, both ratios (wall, processors) and our side's growth of the peak memory, in MB."""
+    functions, n_asked, before = SKLEARN[task], len(places) - 1, peak()
+    predictions = {"model": (scores, CUTS[task])}
+    wall, cpu, found = timed(lambda: measure(task, rows, predictions, RESAMPLES, 1)["model"])
+    memory = peak() - before
+    *times, theirs = timed(lambda: {m: [f(rows.y[at], scores[at]) for at in places[1:]] for m, f in functions.items()})
+    their_wall, their_cpu = (seconds * RESAMPLES / n_asked for seconds in times)
+    gap = max(float(np.abs(found[m][1 : 1 + n_asked] / np.array(values) - 1).max()) for m, values in theirs.items())
+    if gap > 1e-12:
+        raise SystemExit(f"{task}: our metrics differ from scikit-learn's by {gap:g}")
+    ratios = their_wall / wall, their_cpu / cpu
+    shown = f"{wall:.1f} ({cpu:.1f}) | {their_wall:.0f} ({their_cpu:.0f}) | {ratios[0]:.0f} ({ratios[1]:.0f})"
+    return f"| {task} | {len(found)} | {shown} | {gap:.0e} |", *ratios, memory
+
+
 def main() -> None:
     """Print each round and the median ratios of each task."""
     arguments = [int(word) for word in sys.argv[1:]]
     rounds, n_rows, n_asked = (arguments + [3, 100_000, 10][len(arguments) :])[:3]
-    print(
-        f"{n_rows:,} rows, {RESAMPLES:,} resamples; scikit-learn's time is {n_asked} resamples times {RESAMPLES // n_asked}\n"
-    )
-    print(
-        "| task | metrics | ours, s (CPU) | scikit-learn, s (CPU) | ratio (CPU) | largest difference |\n|---|---|---|---|---|---|"
-    )
+    print(f"{n_rows:,} rows, {RESAMPLES:,} resamples; scikit-learn: {n_asked}, times {RESAMPLES // n_asked}\n")
+    columns = ["task", "metrics", "ours, s (CPU)", "scikit-learn, s (CPU)", "ratio (CPU)", "largest difference"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     memory = 0.0
-    for task, functions in SKLEARN.items():
+    for task in SKLEARN:
         rows, scores = generate(task, n_rows)
-        places = drawn_rows(rows, n_asked, seed=1)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        ratios = []
+        places, ratios = drawn_rows(rows, n_asked, seed=1), []
         for _ in range(rounds):
-            wall, cpu, found = timed(
-                lambda: measure(task, rows, {"model": (scores, CUTS[task])}, RESAMPLES, 1)["model"]
-            )
-            memory = max(memory, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-            theirs = timed(lambda: {m: [f(rows.y[at], scores[at]) for at in places[1:]] for m, f in functions.items()})
-            times = [seconds * RESAMPLES / n_asked for seconds in theirs[:2]]
-            gap = max(
-                float(np.abs(found[m][1 : 1 + n_asked] / np.array(values) - 1).max()) for m, values in theirs[2].items()
-            )
-            if gap > 1e-12:
-                raise SystemExit(f"{task}: our metrics differ from scikit-learn's by {gap:g}")
-            ratios.append((times[0] / wall, times[1] / cpu))
-            shown = (
-                f"{wall:.1f} ({cpu:.1f}) | {times[0]:.0f} ({times[1]:.0f}) | {ratios[-1][0]:.0f} ({ratios[-1][1]:.0f})"
-            )
-            print(f"| {task} | {len(found)} | {shown} | {gap:.0e} |", flush=True)
+            line, by_wall, by_cpu, grown = compare_once(task, rows, scores, places)
+            ratios.append((by_wall, by_cpu))
+            memory = max(memory, grown)
+            print(line, flush=True)
         median, median_cpu = (statistics.median(column) for column in zip(*ratios, strict=True))
         print(f"| **{task}, median ratio** | | | | **{median:.0f}** ({median_cpu:.0f}) | |", flush=True)
-    print(f"\nmemory beyond the table and the metrics' own libraries: {memory:.0f} MB at most")
+    print(f"\npeak memory: {peak():.0f} MB in all, to which our resamples added {memory:.0f} MB")
 
 
 if __name__ == "__main__":

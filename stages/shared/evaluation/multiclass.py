@@ -55,7 +55,8 @@ class Multiclass:
 
     def _confusion(self, W: Array) -> Array:
         """Return the weight of each pair (actual, called), shape (n_resamples, n_classes, n_classes)."""
-        return self.pairs.sums(W).reshape(len(W), self.n_classes, self.n_classes)
+        [weights] = self.pairs.sums(W)
+        return weights.reshape(len(W), self.n_classes, self.n_classes)
 
 
 def _margins(confusion: Array) -> tuple[Array, Array, Array]:

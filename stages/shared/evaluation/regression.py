@@ -21,29 +21,31 @@ class Regression:
         error = y - scores[:, 0]
         self.absolute, self.square = np.abs(error), error**2
         self.order = np.argsort(self.absolute, kind="stable")
+        self.size = self.absolute[self.order]
         self.centred = y - y.mean() if len(y) else y  # or the difference of two large sums would lose its digits
+        self.centred_square = self.centred**2
         self.pinball = None if asked.quantile is None else pinball(error, asked.quantile)
 
     def measure(self, W: Array) -> dict[str, Array]:
         """Return {metric: shape (n_resamples,)}."""
+        median, W = self._median(W), W.astype(float)
         n, squares = total(W), weighted_sum(W, self.square)
-        spread = weighted_sum(W, self.centred**2) - ratio(weighted_sum(W, self.centred) ** 2, n)
+        spread = weighted_sum(W, self.centred_square) - ratio(weighted_sum(W, self.centred) ** 2, n)
         return {
             "mae": mean(W, self.absolute),
             "rmse": np.sqrt(ratio(squares, n, np.nan)),
-            "median_ae": self._median(W),
+            "median_ae": median,
             "r2": np.where(spread > 0, 1 - ratio(squares, spread), np.nan),
             **({} if self.pinball is None else {"pinball": mean(W, self.pinball)}),
         }
 
     def _median(self, W: Array) -> Array:
         """Return the median absolute error; of an even number of rows, the mean of the two in the middle."""
-        size = self.absolute[self.order]
         found = []
         for cumulative in running(take(W, self.order)):
             half = cumulative[-1] / 2
             places = [int(np.searchsorted(cumulative, half, side=side)) for side in ("left", "right")]
-            found.append(size[np.minimum(places, len(size) - 1)].mean() if half > 0 else np.nan)
+            found.append(self.size[np.minimum(places, len(self.size) - 1)].mean() if half > 0 else np.nan)
         return np.array(found)
 
 
@@ -61,10 +63,10 @@ class Deciles:
         ranks[order] = np.searchsorted(y[order], y[order], side="left")
         self.number = ranks * N_DECILES // len(y)
         self.parts = Parts(self.number, N_DECILES)
-        self.error = y - predicted
+        error = (y - predicted)[self.parts.order]
+        self.values = {"mae": np.abs(error), "mean_error": error}
 
     def measure(self, W: Array) -> dict[str, Array]:
         """Return {metric: shape (n_deciles, n_resamples)}: mean absolute error, and mean error (actual - predicted)."""
-        n = self.parts.sums(W)
-        sums = {"mae": self.parts.sums(W, np.abs(self.error)), "mean_error": self.parts.sums(W, self.error)}
-        return {name: ratio(part, n, np.nan).T for name, part in sums.items()}
+        n, *sums = self.parts.sums(W, *self.values.values())
+        return {name: ratio(part, n, np.nan).T for name, part in zip(self.values, sums, strict=True)}

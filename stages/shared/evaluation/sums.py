@@ -52,12 +52,13 @@ class Parts:
         self.n_parts = n_parts
         self.present, self.starts = np.unique(part[self.order], return_index=True)
 
-    def sums(self, W: Array, values: Array | None = None) -> Array:
-        """Return the sums of values (of the weights, where none are given), shape (n_resamples, n_parts)."""
+    def sums(self, W: Array, *values: Array) -> list[Array]:
+        """Return the sums of the weights and of each values, in the parts' `order`: each (n_resamples, n_parts)."""
         ordered = take(W, self.order)
-        if values is not None:
-            ordered = ordered * values[self.order]
-        found = np.zeros((len(W), self.n_parts), dtype=ordered.dtype)
+        return [self._added(ordered), *(self._added(ordered * own) for own in values)]
+
+    def _added(self, ordered: Array) -> Array:
+        found = np.zeros((len(ordered), self.n_parts), dtype=ordered.dtype)
         if len(self.starts):
             found[:, self.present] = np.add.reduceat(ordered, self.starts, axis=1)
         return found
@@ -118,8 +119,9 @@ class Gaps:
         ranks = np.empty(len(predicted), dtype=int)
         ranks[order] = np.searchsorted(predicted[order], predicted[order], side="left")  # the first of equals
         self.parts = Parts(ranks * self.N_BINS // max(1, len(predicted)), self.N_BINS)
-        self.gap = predicted - observed
+        self.gap = (predicted - observed)[self.parts.order]
 
     def error(self, W: Array) -> Array:
         """Return the error of each resample, NaN where it has no row."""
-        return ratio(np.abs(self.parts.sums(W, self.gap)).sum(1), total(W), np.nan)
+        weights, gaps = self.parts.sums(W, self.gap)
+        return ratio(np.abs(gaps).sum(1), total(weights), np.nan)
