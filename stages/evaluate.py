@@ -3,12 +3,12 @@
 data/featurize, data/train, data/prepare/contract.json -> data/evaluate/predictions.parquet; reports/evaluate/.
 By hand: python -m stages.evaluate evaluation=standard seed=7
 
-Intervals are percentiles over bootstrap resamples of the test rows: stages/shared/bootstrap.py.
+What each number is: conf/evaluation/REFERENCE.md. What its interval is: stages/shared/bootstrap.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,18 @@ from stages.runtime.contract import Contract
 from stages.runtime.model import Model
 from stages.runtime.predictor import interval as prediction_interval
 from stages.shared import plots
-from stages.shared.bootstrap import compare, interval, measure, resample
+from stages.shared.bootstrap import compare, intervals, over_resamples, units_of
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
+from stages.shared.evaluation.asked import asked_of
+from stages.shared.evaluation.declared import EvaluationConf
+from stages.shared.evaluation.detail import Inside, about_classes, about_deciles, deciles_table
+from stages.shared.evaluation.multiclass import Multiclass
+from stages.shared.evaluation.periods import about_periods, periods_table
+from stages.shared.evaluation.regression import Deciles
 from stages.shared.files import read_json, replacing, write_json
-from stages.shared.metrics import HEADLINE, Cut
+from stages.shared.losses import Cut
+from stages.shared.metrics import HEADLINE, prepare
 from stages.shared.pictures import draw
 from stages.shared.rows import Rows, read_rows
 from stages.shared.tables import connect, copy_to_parquet
@@ -30,15 +37,6 @@ from stages.shared.tables import connect, copy_to_parquet
 CONTRACT, MODEL = Path("data/prepare/contract.json"), Path("data/train")
 DATA, REPORTS = Path("data/evaluate"), Path("reports/evaluate")
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class EvaluationConf:
-    """The schema of conf/evaluation/NAME.yaml."""
-
-    resamples: int = field(metadata={"min": 20})
-    confidence: float = field(metadata={"min": 0.5, "max": 0.999})
-    plot_points: int = field(metadata={"min": 2})
 
 
 def main() -> None:
@@ -55,23 +53,63 @@ def main() -> None:
         "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), plain_cut(contract)),
     }
     around = intervals_of(model, scores)
-    measured = measure(contract.task, rows, predictions, conf.resamples, seed)
-    compared = compare(measured, conf.confidence)
-    if around is not None:
-        compared["prediction_interval"] = covered(model, rows, around, conf, seed)
+    compared = compare_all(contract, rows, model, predictions, around, conf, seed)
+    periods = about_periods(contract.task, rows, predictions, conf, seed, asked_of(model.meta))
     headline = HEADLINE[contract.task]
     tables = plots.tables(contract, rows.y, scores, cut_of(model), conf.plot_points)
     tables["baselines"] = baselines(headline, compared)
+    if periods:
+        compared["periods"] = periods
+        tables["periods"] = periods_table(headline, periods["list"])
+    if "deciles" in compared:
+        tables["deciles"] = deciles_table(compared["deciles"])
     with replacing(DATA, REPORTS) as (data, reports):
-        write_predictions(data / "predictions.parquet", rows, contract, scores)
+        write_predictions(data / "predictions.parquet", rows, contract, scores, around)
         told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
-        write_json(reports / "metrics.json", {name: row["value"] for name, row in told.items()})
+        known = {name: row["value"] for name, row in told.items() if row["value"] is not None}
+        write_json(reports / "metrics.json", known)
         write_json(reports / "intervals.json", {"rows": len(rows.y), "confidence": conf.confidence, **compared})
         (reports / "plots").mkdir()
         for name, table in tables.items():
             plots.write_table(reports / "plots" / f"{name}.csv", table)
         draw(reports, tables, contract.classes)
     print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
+
+
+def compare_all(
+    contract: Contract,
+    rows: Rows,
+    model: Model,
+    predictions: dict[str, tuple[Array, Cut]],
+    around: Array | None,
+    conf: EvaluationConf,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what is said of all test rows: the model beside the others, and the parts that the task has.
+
+    All is measured over the same resamples, in one pass.
+    """
+    asked, task, y = asked_of(model.meta), contract.task, rows.y
+    prepared = {name: prepare(task, y, scores, cut, asked) for name, (scores, cut) in predictions.items()}
+    measures: dict[str, Callable[[Array], dict[str, Array]]] = {name: one.measure for name, one in prepared.items()}
+    if isinstance(prepared["model"], Multiclass):
+        measures["classes"] = prepared["model"].by_class
+    deciles = Deciles(y, predictions["model"][0][:, 0])
+    if task == "regression":
+        measures["deciles"] = deciles.measure
+    if around is not None:
+        measures["interval"] = Inside(y, around, model.meta["interval"]["level"]).measure
+    measured = over_resamples(measures, rows, conf.resamples, seed)
+    units = units_of(rows)
+    compared = compare({name: measured[name] for name in predictions}, conf.confidence, units)
+    if "classes" in measured:
+        compared["classes"] = about_classes(contract, y, measured["classes"], conf.confidence, units)
+    if "deciles" in measured:
+        compared["deciles"] = about_deciles(y, deciles, measured["deciles"], conf.confidence, units)
+    if "interval" in measured:
+        found = intervals(measured["interval"], conf.confidence, units)
+        compared["prediction_interval"] = {"level": model.meta["interval"]["level"], "measured": found}
+    return compared
 
 
 def check_classes(rows: Rows, contract: Contract) -> None:
@@ -109,24 +147,14 @@ def intervals_of(model: Model, scores: Array) -> Array | None:
     return np.array([prediction_interval(model.meta, value) for value in scores[:, 0].tolist()])
 
 
-def covered(model: Model, rows: Rows, around: Array, conf: EvaluationConf, seed: int) -> dict[str, Any]:
-    """Return the declared level and, measured over the resamples, the share of test rows inside and the mean width."""
-    is_inside = (around[:, 0] <= rows.y) & (rows.y <= around[:, 1])
-    values = np.column_stack([is_inside.astype(float), around[:, 1] - around[:, 0]])
-    parts = [np.einsum("rn,nk->rk", W, values) / W.sum(1)[:, None] for W in resample(rows, conf.resamples, seed)]
-    found = {
-        name: interval(column, conf.confidence)
-        for name, column in zip(("coverage", "interval_width"), np.vstack(parts).T, strict=True)
-    }
-    return {"level": model.meta["interval"]["level"], "measured": found}
-
-
-def write_predictions(path: Path, rows: Rows, contract: Contract, scores: Array) -> None:
-    """Write row, target and scores (score_0, ...) of each test row, exactly as the model gave them."""
+def write_predictions(path: Path, rows: Rows, contract: Contract, scores: Array, around: Array | None = None) -> None:
+    """Write row, target, scores (score_0, ...) and the ends of the interval, if any, exactly as the model gave them."""
     connection = connect()
     labels = np.array(contract.classes, dtype=object)[rows.y] if contract.classes else rows.y
     columns = {"_row": rows.number, "target": labels}
     columns |= {f"score_{i}": np.ascontiguousarray(scores[:, i]) for i in range(scores.shape[1])}
+    if around is not None:
+        columns |= {name: np.ascontiguousarray(around[:, i]) for i, name in enumerate(("low", "high"))}
     connection.execute("CREATE TABLE predictions AS SELECT * FROM columns")
     copy_to_parquet(connection, "SELECT * FROM predictions ORDER BY _row", path)
 

@@ -107,7 +107,7 @@ def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float
         f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
     )
     rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
-    predicted = f"SELECT * EXCLUDE (_row, target) FROM {parquet(EVALUATED / 'predictions.parquet')} ORDER BY _row"
+    predicted = f"SELECT COLUMNS('^score_[0-9]+$') FROM {parquet(EVALUATED / 'predictions.parquet')} ORDER BY _row"
     scores = connection.execute(predicted).fetchall()
     columns = [(name, contract.columns[name]) for name in contract.inputs]
     records = [{name: json_value(v, column) for (name, column), v in zip(columns, row, strict=True)} for row in rows]

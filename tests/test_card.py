@@ -86,6 +86,23 @@ def test_the_interval_is_told_with_its_coverage_of_test_rows() -> None:
     )
 
 
+def at(value: float | None) -> dict[str, Any]:
+    return {"value": value, "low": value, "high": value}
+
+
+def test_classes_deciles_and_periods_are_shown_where_there_are_any() -> None:
+    classes = {"a": {"rows": 4, "precision": at(0.5), "recall": at(0.25), "f1": at(None)}}
+    deciles = [{"decile": 1, "rows": 3, "from": 1.0, "to": 2.5, "mae": at(0.1), "mean_error": at(-0.1)}]
+    period = {"period": "2013-10", "rows": 7, "metrics": {"r2": at(0.9)}, "linear": {"r2": at(0.8)}}
+    periods = {"unit": "month", "headline": "r2", "list": [period | {"minus_linear": {"r2": {"verdict": "better"}}}]}
+    found = card({}, evaluated={"classes": classes, "deciles": deciles, "periods": periods})
+    assert "\n| a | 4 | 0.5 [0.5, 0.5] | 0.25 [0.25, 0.25] | no value |\n" in found
+    assert "\n| 1 to 2.5 | 3 | 0.1 [0.1, 0.1] | -0.1 [-0.1, -0.1] |\n" in found
+    assert "\nr2 by month:\n" in found
+    assert "\n| 2013-10 | 7 | 0.9 [0.9, 0.9] | 0.8 [0.8, 0.8] | better |\n" in found
+    assert "By class" not in card({})
+
+
 def test_the_columns_that_count_most_are_shown_and_the_rest_counted() -> None:
     rows = [
         {"column": f"c{i}", "loss_increase": f"{1 / (i + 1):.6f}", "spread": "0.1"} for i in range(MOST_COLUMNS + 3)

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score, fbeta_score, precision_score, recall_score
 from stages.runtime.calibration import make_calibrate
 from stages.runtime.predictor import interval
 from stages.shared.errors import InputError
-from stages.shared.metrics import best_f1_threshold
+from stages.shared.losses import best_f1_threshold
 from stages.shared.models.calibrate import (
     FIT,
     FOLDS,

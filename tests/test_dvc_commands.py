@@ -124,7 +124,8 @@ def test_comment_in_a_picked_file_runs_nothing(workspace: Path):
     [
         ("requirements.txt", STAGES),
         ("stages/runtime/contract.py", STAGES),
-        ("stages/shared/metrics.py", ["train", "evaluate", "report"]),
+        ("stages/shared/losses.py", ["train", "evaluate", "report"]),
+        ("stages/shared/metrics.py", ["evaluate", "report"]),
         ("stages/train.py", ["train"]),
         ("stages/shared/wheel.py", ["package"]),
         ("stages/runtime/cli.py", ["package"]),

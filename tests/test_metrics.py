@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -10,8 +11,13 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from stages.shared import plots
-from stages.shared.bootstrap import compare, difference, interval, resample
-from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, best_f1_threshold, compute, mean_loss
+from stages.shared.bootstrap import compare, difference, interval, intervals, measure, resample, units_of
+from stages.shared.evaluation.asked import Asked
+from stages.shared.evaluation.glossary import GLOSSARY
+from stages.shared.evaluation.multiclass import Multiclass
+from stages.shared.evaluation.regression import Deciles
+from stages.shared.losses import best_f1_threshold, mean_loss
+from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.rows import Rows
 
 N = 200
@@ -41,6 +47,18 @@ def label(scores):
     return (scores[:, 0] >= THRESHOLD).astype(int)
 
 
+COSTS = {"false_positive": 1.0, "false_negative": 5.0, "true_positive": -2.0, "true_negative": 0.25}
+ASKED = Asked(COSTS, 0.8)
+
+
+def there(y, w):
+    return [number for number in range(4) if w[y == number].sum() > 0]
+
+
+def one_vs_rest(y, s, w):
+    return np.mean([sk.roc_auc_score(y == k, s[:, k], sample_weight=w) for k in there(y, w)])
+
+
 SKLEARN = {
     ("binary", "roc_auc"): lambda y, s, w: sk.roc_auc_score(y, s[:, 0], sample_weight=w),
     ("binary", "average_precision"): lambda y, s, w: sk.average_precision_score(y, s[:, 0], sample_weight=w),
@@ -49,13 +67,21 @@ SKLEARN = {
     ("binary", "precision"): lambda y, s, w: sk.precision_score(y, label(s), sample_weight=w),
     ("binary", "recall"): lambda y, s, w: sk.recall_score(y, label(s), sample_weight=w),
     ("binary", "f1"): lambda y, s, w: sk.f1_score(y, label(s), sample_weight=w),
+    ("binary", "mcc"): lambda y, s, w: sk.matthews_corrcoef(y, label(s), sample_weight=w),
     ("multiclass", "accuracy"): lambda y, s, w: sk.accuracy_score(y, s.argmax(1), sample_weight=w),
     ("multiclass", "macro_f1"): lambda y, s, w: sk.f1_score(y, s.argmax(1), average="macro", sample_weight=w),
+    ("multiclass", "micro_f1"): lambda y, s, w: sk.f1_score(y, s.argmax(1), average="micro", sample_weight=w),
+    ("multiclass", "weighted_f1"): lambda y, s, w: sk.f1_score(y, s.argmax(1), average="weighted", sample_weight=w),
+    ("multiclass", "mcc"): lambda y, s, w: sk.matthews_corrcoef(y, s.argmax(1), sample_weight=w),
+    ("multiclass", "macro_roc_auc"): one_vs_rest,
     ("multiclass", "log_loss"): lambda y, s, w: sk.log_loss(y, s, labels=[0, 1, 2, 3], sample_weight=w),
     ("regression", "mae"): lambda y, s, w: sk.mean_absolute_error(y, s[:, 0], sample_weight=w),
     ("regression", "rmse"): lambda y, s, w: sk.root_mean_squared_error(y, s[:, 0], sample_weight=w),
+    ("regression", "median_ae"): lambda y, s, w: sk.median_absolute_error(y, s[:, 0], sample_weight=w),
     ("regression", "r2"): lambda y, s, w: sk.r2_score(y, s[:, 0], sample_weight=w),
+    ("regression", "pinball"): lambda y, s, w: sk.mean_pinball_loss(y, s[:, 0], alpha=0.8, sample_weight=w),
 }
+OURS = {("binary", "ece"), ("binary", "cost"), ("multiclass", "ece")}  # no function of scikit-learn gives them
 TABLES = {"binary": binary(), "multiclass": multiclass(), "regression": regression()}
 
 
@@ -64,14 +90,85 @@ TABLES = {"binary": binary(), "multiclass": multiclass(), "regression": regressi
 def test_metric_equals_scikit_learns_on_every_resample(task, name, weights):
     y, scores = TABLES[task]
     expected = [SKLEARN[task, name](y, scores, row) for row in weights]
-    np.testing.assert_allclose(compute(task, y, scores, THRESHOLD, weights)[name], expected, rtol=1e-12, atol=1e-12)
+    cut = [1.0] * 4 if task == "multiclass" else THRESHOLD
+    found = compute(task, y, scores, cut, weights, ASKED)[name]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_macro_roc_auc_is_scikit_learns_where_every_class_is_there():
+    y, scores = TABLES["multiclass"]
+    found = compute("multiclass", y, scores, [1.0] * 4, np.ones((1, N)))["macro_roc_auc"]
+    assert found[0] == pytest.approx(sk.roc_auc_score(y, scores, multi_class="ovr"), rel=1e-12)
 
 
 @pytest.mark.parametrize("task", TABLES)
-def test_every_metric_is_compared_and_has_a_direction(task):
-    names = set(compute(task, *TABLES[task], THRESHOLD, W))
-    assert names == {name for other, name in SKLEARN if other == task}
+def test_every_metric_is_explained_compared_and_has_a_direction(task):
+    names = set(compute(task, *TABLES[task], [1.0] * 4 if task == "multiclass" else THRESHOLD, W, ASKED))
+    assert names == {name for other, name in {*SKLEARN, *OURS} if other == task}
     assert HEADLINE[task] in names <= set(HIGHER_IS_BETTER)
+    assert all(task in GLOSSARY[name].tasks for name in names)
+
+
+def test_costs_and_quantile_are_measured_only_where_declared():
+    assert "cost" not in compute("binary", *TABLES["binary"], THRESHOLD, W)
+    assert "pinball" not in compute("regression", *TABLES["regression"], 0, W)
+
+
+@pytest.mark.parametrize("weights", [W, WEIGHTED], ids=["counts", "weighted"])
+def test_cost_is_that_of_the_four_outcomes(weights):
+    y, scores = TABLES["binary"]
+    price = {(0, 1): "false_positive", (1, 0): "false_negative", (1, 1): "true_positive", (0, 0): "true_negative"}
+    each = np.array([COSTS[price[pair]] for pair in zip(y.tolist(), label(scores).tolist(), strict=True)])
+    expected = [np.average(each, weights=row) for row in weights]
+    np.testing.assert_allclose(compute("binary", y, scores, THRESHOLD, weights, ASKED)["cost"], expected, rtol=1e-12)
+
+
+def test_calibration_error_is_that_of_ten_bins_of_equal_count():
+    y, score = TABLES["binary"][0], RANDOM.permutation(N) / N
+    observed, predicted = calibration_curve(y, score, n_bins=10, strategy="quantile")
+    found = compute("binary", y, score[:, None], 0.5, np.ones((1, N)))["ece"]
+    assert found[0] == pytest.approx(np.abs(observed - predicted).mean(), rel=1e-12)
+
+
+def test_calibration_error_keeps_rows_of_equal_score_together():
+    y = np.array([1] * 30 + [0] * 70)
+    assert compute("binary", y, np.full((100, 1), 0.3), 0.5, np.ones((1, 100)))["ece"][0] == pytest.approx(0, abs=1e-15)
+    assert compute("binary", y, np.full((100, 1), 0.5), 0.5, np.ones((1, 100)))["ece"][0] == pytest.approx(0.2)
+
+
+def test_calibration_error_of_several_classes_asks_whether_the_likeliest_is_right():
+    scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.8, 0.0], [0.5, 0.2, 0.3], [0.1, 0.2, 0.7]])
+    found = compute("multiclass", np.array([0, 1, 2, 2]), scores, [1.0, 9.0, 1.0], np.ones((1, 4)))["ece"]
+    assert found[0] == pytest.approx((0.4 + 0.2 + 0.5 + 0.3) / 4)  # four bins of one row; factors do not matter
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+def test_each_class_has_scikit_learns_numbers(name):
+    y, scores = TABLES["multiclass"]
+    found = Multiclass(y, scores, [1.0] * 4, Asked()).by_class(WEIGHTED)[name]
+    function = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}[name]
+    expected = [function(y, scores.argmax(1), average=None, sample_weight=row) for row in WEIGHTED]
+    np.testing.assert_allclose(found.T, expected, rtol=1e-12)
+
+
+def test_deciles_are_those_of_the_target_with_the_errors_of_their_rows():
+    y, scores = np.arange(40.0)[::-1], np.arange(40.0)[::-1, None] + np.repeat([1.0, -2.0], 20)[:, None]
+    found = Deciles(y, scores[:, 0]).measure(np.ones((1, 40)))
+    assert found["mae"][:, 0].tolist() == [2.0] * 5 + [1.0] * 5
+    assert found["mean_error"][:, 0].tolist() == [2.0] * 5 + [-1.0] * 5
+
+
+def test_a_decile_without_rows_in_a_resample_has_no_value():
+    found = Deciles(np.arange(10.0), np.zeros(10)).measure(np.array([[0] + [1] * 9]))
+    assert np.isnan(found["mae"][0, 0])
+    assert not np.isnan(found["mae"][1:, 0]).any()
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_a_resample_without_rows_has_no_value_and_no_error(task):
+    found = compute(task, *TABLES[task], [1.0] * 4 if task == "multiclass" else 0.5, np.zeros((1, N)), ASKED)
+    zero = {"precision", "recall", "f1", "mcc"}
+    assert {name for name, values in found.items() if not np.isnan(values[0])} <= zero
 
 
 def test_r2_keeps_its_digits_where_the_mean_is_large():
@@ -166,8 +263,43 @@ def test_thinned_curve_keeps_its_ends(n, most, kept):
 
 
 def test_interval_is_of_the_resamples_and_the_value_of_the_sample():
-    values = np.append(0.1234567, np.arange(101) / 100)
-    assert interval(values, 0.9) == {"value": 0.123457, "low": 0.05, "high": 0.95}
+    values = np.append(0.5, np.arange(101) / 100)
+    assert interval(values, 0.9) == {"value": 0.5, "low": 0.05, "high": 0.95}
+
+
+def test_interval_follows_the_value_away_from_the_median_of_the_resamples():
+    resamples = np.linspace(0, 1, 2001)
+    found = interval(np.append(0.6, resamples), 0.9)  # 0.6 is 0.2533 standard normal units above the median
+    normal = NormalDist()
+    shift = 2 * normal.inv_cdf(0.6)
+    assert found["low"] == pytest.approx(normal.cdf(shift - 1.6448536), abs=1e-3)
+    assert found["high"] == pytest.approx(normal.cdf(shift + 1.6448536), abs=1e-3)
+
+
+@pytest.mark.parametrize(("units", "quantile"), [(5, 2.776445), (30, 2.045230), (1000, 1.962341)])
+def test_interval_of_few_groups_is_as_much_wider_as_students_quantile(units, quantile):
+    normal = NormalDist()
+    resamples = np.array([normal.inv_cdf((i + 0.5) / 20001) for i in range(20001)])
+    found = interval(np.append(0.0, resamples), 0.95, units)
+    assert found["high"] == pytest.approx(quantile * (units / (units - 1)) ** 0.5, rel=0.01)
+    assert found["low"] == pytest.approx(-found["high"], rel=0.01)
+
+
+def test_interval_holds_its_value_even_where_no_resample_reaches_it():
+    assert interval(np.append(2.0, np.linspace(0, 1, 50)), 0.95)["high"] == 2.0
+
+
+def test_calibration_error_is_reflected_and_no_size_is_below_zero():
+    values = np.append(0.05, np.linspace(0.06, 0.16, 101))  # chance raised the sample, and raises each resample again
+    found = intervals({"ece": values, "brier": values}, 0.9)
+    assert found["ece"] == {"value": 0.05, "low": 0.0, "high": 0.05}
+    assert interval(values, 0.9, None, "ece")["low"] == pytest.approx(0.1 - 0.155)
+    assert found["brier"]["high"] > 0.05
+
+
+def test_a_metric_without_a_value_says_so():
+    assert interval(np.array([np.nan, 0.1, np.nan]), 0.95) == {"value": None, "low": None, "high": None, "undefined": 1}
+    assert difference("r2", np.full(9, np.nan), 0.95)["verdict"] == "cannot tell"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +313,7 @@ def test_interval_is_of_the_resamples_and_the_value_of_the_sample():
     ],
 )  # fmt: skip
 def test_difference_is_called_only_where_its_interval_excludes_zero(name, resamples, verdict):
-    assert difference(name, np.array([0.0, *resamples]), 0.95)["verdict"] == verdict
+    assert difference(name, np.array([resamples[1], *resamples]), 0.95)["verdict"] == verdict
 
 
 def test_models_are_compared_resample_by_resample():
@@ -236,3 +368,25 @@ def test_lift_is_the_precision_of_the_highest_scores_over_the_base_rate():
         called = np.sort(scores[:, 0])[::-1][: round(share * N)].min()
         assert lift == pytest.approx(y[scores[:, 0] >= called].mean() / y.mean())
     assert found[-1].tolist() == [1.0, 1.0]
+
+
+def test_resamples_without_weights_are_whole_numbers():
+    place = np.arange(4)
+    assert {block.dtype.kind for block in resample(Rows(place[:, None], place, place, None, None), 3, 1)} == {"i"}
+
+
+def test_rows_and_groups_are_counted_as_what_is_drawn():
+    place = np.arange(4)
+    assert units_of(Rows(place[:, None], place, place, None, None)) == 4
+    assert units_of(Rows(place[:, None], place, place, None, np.array(["a", "b", "a", "a"], dtype=object))) == 2
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_blocks_of_any_size_give_the_same_metrics(monkeypatch, task):
+    y, scores = TABLES[task]
+    rows = Rows(np.zeros((N, 1)), y, np.arange(N), None, None)
+    cut = [1.0] * 4 if task == "multiclass" else 0.4
+    whole = measure(task, rows, {"model": (scores, cut)}, 30, 1)["model"]
+    monkeypatch.setattr("stages.shared.bootstrap.BLOCK_CELLS", 7 * N)
+    for name, values in measure(task, rows, {"model": (scores, cut)}, 30, 1)["model"].items():
+        assert values.tobytes() == whole[name].tobytes(), name

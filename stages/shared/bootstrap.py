@@ -1,86 +1,158 @@
 """Metrics over bootstrap resamples of rows: intervals, and paired differences of models.
 
 Intervals are percentiles over resamples of the rows (of groups where there are any), the same resamples for every
-model, so that differences are paired. Source: Efron & Tibshirani 1993, chapters 13 and 8.
+model, so that differences are paired. Two corrections move the percentiles. Where the sample's value is not the
+resamples' median, both move by twice the distance in standard normal units (bias-corrected percentiles: Efron &
+Tibshirani 1993, 14.3). And both move outwards where rows or groups are few, since resamples spread less than samples do
+(expanded percentiles: Hesterberg 2015, 5.3). In simulation (tests/benchmarks/coverage.py) these cover better than plain
+percentiles for R2, and for macro F1 of few groups; an acceleration (BCa) added nothing that could be measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from stages.shared.metrics import HIGHER_IS_BETTER, Cut, compute
+from stages.shared.evaluation.asked import Asked
+from stages.shared.metrics import HIGHER_IS_BETTER, NOTHING, Cut, prepare
 from stages.shared.progress import Progress
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]
-BLOCK_CELLS = 4_000_000  # resamples x rows held at once, some 100 MB
+BLOCK_CELLS = 250_000  # resamples x rows held at once: what fits a processor's cache is also fastest
+RAISED_BY_CHANCE = ("ece",)
+MOST_SHIFT = 1.0  # standard normal units from the resamples' median to the value: further off, nothing is known
 
 
 def measure(
-    task: str, rows: Rows, predictions: dict[str, tuple[Array, Cut]], n_resamples: int, seed: int
+    task: str,
+    rows: Rows,
+    predictions: dict[str, tuple[Array, Cut]],
+    n_resamples: int,
+    seed: int,
+    asked: Asked = NOTHING,
 ) -> dict[str, dict[str, Array]]:
     """Return {model: {metric: shape (1 + n_resamples,)}} of {model: (scores, cut)}, the sample's value first."""
-    parts: dict[str, list[dict[str, Array]]] = {name: [] for name in predictions}
+    prepared = {name: prepare(task, rows.y, scores, cut, asked) for name, (scores, cut) in predictions.items()}
+    return over_resamples({name: one.measure for name, one in prepared.items()}, rows, n_resamples, seed)
+
+
+def over_resamples(
+    measures: dict[str, Callable[[Array], dict[str, Array]]], rows: Rows, n_resamples: int, seed: int
+) -> dict[str, dict[str, Array]]:
+    """Return what each function gives of the resamples, {name: {metric: shape (..., 1 + n_resamples)}}."""
+    parts: dict[str, list[dict[str, Array]]] = {name: [] for name in measures}
     progress, done = Progress("evaluate", "resamples", n_resamples), 0
     for W in resample(rows, n_resamples, seed):
-        for name, (scores, cut) in predictions.items():
-            parts[name].append(compute(task, rows.y, scores, cut, W))
+        for name, function in measures.items():
+            parts[name].append(function(W))
         done += len(W)
         progress.update(done - 1)  # the first is the sample itself
     progress.close()
-    return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
+    return {
+        name: {m: np.concatenate([part[m] for part in found], axis=-1) for m in found[0]}
+        for name, found in parts.items()
+    }
 
 
 def resample(rows: Rows, n_resamples: int, seed: int) -> Iterator[Array]:
     """Yield how often each row stands in each resample, times its weight, in blocks of shape (block, n_rows).
 
-    The first block is the sample itself. Whole groups are drawn where the contract has a group.
+    The first block is the sample itself. Whole groups are drawn where the contract has a group. Without weights the
+    blocks hold whole numbers.
     """
     n_rows = len(rows.y)
-    clusters = np.arange(n_rows) if rows.group is None else np.unique(rows.group, return_inverse=True)[1]
-    weight = 1.0 if rows.weight is None else rows.weight
-    n = int(clusters.max()) + 1
+    clusters = None if rows.group is None else np.unique(rows.group, return_inverse=True)[1]
+    n = n_rows if clusters is None else int(clusters.max()) + 1
     random = np.random.default_rng(seed)
-    yield np.ones((1, n_rows)) * weight
+    once = np.ones((1, n_rows), dtype=np.int32)
+    yield once if rows.weight is None else once * rows.weight
     block = max(1, BLOCK_CELLS // n_rows)
     for start in range(0, n_resamples, block):
-        draws = random.multinomial(n, np.full(n, 1 / n), size=min(block, n_resamples - start))
-        yield draws[:, clusters] * weight
+        size = min(block, n_resamples - start)
+        drawn = random.integers(0, n, size=(size, n))  # 64 bits each: no block's size changes what comes next
+        drawn += np.arange(size)[:, None] * n
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.int32)
+        counts = counts if clusters is None else np.take(counts, clusters, axis=1)
+        yield counts if rows.weight is None else counts * rows.weight
 
 
-def compare(measured: dict[str, dict[str, Array]], confidence: float) -> dict[str, Any]:
-    """Return value, low and high of each model's metrics, and of the model's difference from each baseline."""
-    compared: dict[str, Any] = {
-        "metrics": {name: interval(values, confidence) for name, values in measured["model"].items()}
-    }
-    for other in ("linear", "constant"):
-        compared[other] = {name: interval(values, confidence) for name, values in measured[other].items()}
+def compare(measured: dict[str, dict[str, Array]], confidence: float, units: int | None = None) -> dict[str, Any]:
+    """Return value, low and high of each model's metrics, and of the model's difference from each other one."""
+    model = measured["model"]
+    compared: dict[str, Any] = {"metrics": intervals(model, confidence, units)}
+    for other in (name for name in measured if name != "model"):
+        compared[other] = intervals(measured[other], confidence, units)
         compared[f"minus_{other}"] = {
-            name: difference(name, measured["model"][name] - measured[other][name], confidence)
-            for name in measured["model"]
+            name: difference(name, model[name] - measured[other][name], confidence, units) for name in model
         }
     return compared
 
 
-def interval(values: Array, confidence: float) -> dict[str, Any]:
-    """Return the sample's value and the percentile interval of the resamples, to 6 decimals.
+def intervals(metrics: dict[str, Array], confidence: float, units: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return the interval of each metric."""
+    found = {name: interval(values, confidence, units, name) for name, values in metrics.items()}
+    for name in RAISED_BY_CHANCE:  # a mean of sizes, which reflection may send below 0
+        if name in found and found[name]["low"] is not None:
+            found[name]["low"] = max(0.0, found[name]["low"])
+    return found
 
-    Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`.
+
+def interval(values: Array, confidence: float, units: int | None = None, name: str = "") -> dict[str, Any]:
+    """Return the sample's value and the interval, to 6 decimals; `units` is how many rows or groups were drawn from.
+
+    Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`; a
+    sample without value has None for all three. A metric that chance only raises (`ece`) is raised again in every
+    resample: its ends are reflected at the value, which takes the rise off (Davison & Hinkley 1997, 5.2.1).
     """
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(values[1:], [tail, 1 - tail])
-    row = {"value": round(float(values[0]), 6), "low": round(float(low), 6), "high": round(float(high), 6)}
-    undefined = int(np.isnan(values[1:]).sum())
-    return {**row, "undefined": undefined} if undefined else row
+    found = values[1:][~np.isnan(values[1:])]
+    undefined = len(values) - 1 - len(found)
+    counted = {"undefined": undefined} if undefined else {}
+    if np.isnan(values[0]) or not len(found):
+        return {"value": None, "low": None, "high": None, **counted}
+    value, is_raised = float(values[0]), name in RAISED_BY_CHANCE
+    low, high = np.quantile(found, ends(None if is_raised else value, found, confidence, units)).tolist()
+    if is_raised:
+        low, high = 2 * value - high, 2 * value - low
+    low, high = min(low, value), max(high, value)
+    return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6), **counted}
 
 
-def difference(name: str, values: Array, confidence: float) -> dict[str, Any]:
+def ends(value: float | None, found: Array, confidence: float, units: int | None) -> tuple[float, float]:
+    """Return the two shares of the resamples between which the interval lies: 0.025 and 0.975 where nothing corrects.
+
+    Without a value the place of the median is not corrected, without units the spread is not.
+    Student's quantile by its expansion about the normal one: Abramowitz & Stegun 26.7.5.
+    """
+    normal = NormalDist()
+    z, shift = -normal.inv_cdf((1 - confidence) / 2), 0.0
+    if units is not None:
+        n = max(1, units - 1)
+        terms = (
+            z,
+            (z**3 + z) / 4,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        )
+        z = sum(term / n**power for power, term in enumerate(terms)) * ((n + 1) / n) ** 0.5
+    if value is not None:
+        below = float(((found < value).mean() + (found <= value).mean()) / 2)
+        furthest = normal.cdf(MOST_SHIFT)
+        shift = 2 * normal.inv_cdf(min(max(below, 1 - furthest), furthest))
+    return normal.cdf(shift - z), normal.cdf(shift + z)
+
+
+def units_of(rows: Rows) -> int:
+    """Return how many rows, or groups, a resample draws from."""
+    return len(rows.y) if rows.group is None else len(np.unique(rows.group))
+
+
+def difference(name: str, values: Array, confidence: float, units: int | None = None) -> dict[str, Any]:
     """Return the interval of a paired difference and whether it says better, worse or nothing."""
-    row = interval(values, confidence)
-    is_higher, is_lower = row["low"] > 0, row["high"] < 0
-    if not (is_higher or is_lower):
+    row = interval(values, confidence, units, name)
+    if row["value"] is None or row["low"] <= 0 <= row["high"]:
         return {**row, "verdict": "cannot tell"}
-    return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[name] else "worse"}
+    return {**row, "verdict": "better" if (row["low"] > 0) == HIGHER_IS_BETTER[name] else "worse"}

@@ -20,6 +20,9 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         f"`{contract.name}`, with {lineage['model']['estimator']}.",
         "",
         *_measured(reports["evaluate"]),
+        *_classes(reports["evaluate"]),
+        *_deciles(reports["evaluate"]),
+        *_periods(reports["evaluate"]),
         "",
         *_decided(reports["train"], reports["evaluate"], contract.classes),
         *_importance(reports["importance"], reports["train"]),
@@ -80,6 +83,47 @@ def _measured(evaluated: dict[str, Any]) -> list[str]:
         cells = [_interval(part) for part in (row, evaluated["linear"][name], evaluated["constant"][name], against)]
         lines.append(f"| {name} | {' | '.join(cells)} | {against['verdict']} |")
     return lines
+
+
+def _classes(evaluated: dict[str, Any]) -> list[str]:
+    """Return precision, recall and F1 of each of several classes."""
+    names = ("precision", "recall", "f1")
+    lines = [
+        f"| {label} | {part['rows']} | {' | '.join(_interval(part[name]) for name in names)} |"
+        for label, part in evaluated.get("classes", {}).items()
+    ]
+    return _table("By class:", ["class", "rows", *names], lines)
+
+
+def _deciles(evaluated: dict[str, Any]) -> list[str]:
+    """Return the errors by how large the target is."""
+    lines = [
+        f"| {part['from']:.6g} to {part['to']:.6g} | {part['rows']} | {_interval(part['mae'])} | "
+        f"{_interval(part['mean_error'])} |"
+        for part in evaluated.get("deciles", [])
+    ]
+    columns = ["target", "rows", "mean absolute error", "mean of actual - predicted"]
+    return _table("By decile of the target:", columns, lines)
+
+
+def _periods(evaluated: dict[str, Any]) -> list[str]:
+    """Return the headline metric by period, where the split is by time."""
+    if "periods" not in evaluated:
+        return []
+    name, unit = evaluated["periods"]["headline"], evaluated["periods"]["unit"]
+    lines = [
+        f"| {part['period']} | {part['rows']} | {_interval(part['metrics'][name])} | "
+        f"{_interval(part['linear'][name])} | {part['minus_linear'][name]['verdict']} |"
+        for part in evaluated["periods"]["list"]
+    ]
+    return _table(f"{name} by {unit}:", ["period", "rows", "model", "linear baseline", "verdict"], lines)
+
+
+def _table(title: str, columns: list[str], lines: list[str]) -> list[str]:
+    """Return a titled table; nothing where it has no lines."""
+    if not lines:
+        return []
+    return ["", title, "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *lines]
 
 
 def _decided(trained: dict[str, Any], evaluated: dict[str, Any], classes: list[str]) -> list[str]:
@@ -174,6 +218,8 @@ def _importance(rows: list[dict[str, str]], trained: dict[str, Any]) -> list[str
 
 
 def _interval(row: dict[str, Any]) -> str:
+    if row["value"] is None:
+        return "no value"
     return f"{row['value']:.6g} [{row['low']:.6g}, {row['high']:.6g}]"
 
 

@@ -16,6 +16,8 @@ TITLES = {
     "lift": "Lift, rows by score",
     "residuals": "Residuals, test rows at even ranks",
     "baselines": "Model and baselines",
+    "periods": "By period, model and linear baseline",
+    "deciles": "Mean absolute error by decile of the target",
 }
 
 LEVEL = {"lift": 1.0, "residuals": 0.0}  # where a model that knows nothing, or all, would be
@@ -29,6 +31,8 @@ def draw(folder: Path, tables: dict[str, Table], classes: list[str]) -> None:
             _draw_confusion(axes, table, classes)
         elif name == "baselines":
             _draw_intervals(axes, table)
+        elif name in ("periods", "deciles"):
+            _draw_series(axes, table)
         else:
             _draw_points(axes, table, name)
         figure.savefig(folder / f"{name}.png", metadata={"Software": None})  # the version would be the only change
@@ -70,6 +74,28 @@ def _draw_intervals(axes: Any, table: Table) -> None:
     axes.set_ylim(len(table.rows) - 0.5, -0.5)
     axes.set(xlabel=table.header[1].replace("_", " "))
     axes.grid(alpha=0.3, axis="x")
+
+
+def _draw_series(axes: Any, table: Table) -> None:
+    """Draw a value with its interval by period or decile, the linear baseline's beside it where there is one."""
+    place_of = {name: place for place, name in enumerate(table.header)}
+    names = [str(row[0]) for row in table.rows]
+    label, metric = ("model", table.rows[0][2]) if "model" in place_of else ("mae", "mae")
+    for name, low, high, shift in ((label, "low", "high", 0.0), ("linear", "linear_low", "linear_high", 0.15)):
+        if name not in place_of:
+            continue
+        columns = [[row[place_of[key]] for row in table.rows] for key in (name, low, high)]
+        known = [(x, *found) for x, found in enumerate(zip(*columns, strict=True)) if None not in found]
+        colour = "C0" if name == label else "0.6"
+        for x, _, bottom, top in known:
+            axes.plot([x + shift] * 2, [bottom, top], color=colour, linewidth=1.5)
+        axes.plot([row[0] + shift for row in known], [row[1] for row in known], "o-", color=colour, label=name)
+    shown = range(0, len(names), -(-len(names) // 8))
+    axes.set_xticks(list(shown), [names[place] for place in shown], rotation=20, fontsize=7)
+    axes.set(xlabel=table.header[0], ylabel=metric.replace("_", " "))
+    axes.grid(alpha=0.3)
+    if "linear" in place_of:
+        axes.legend()
 
 
 def _figure(title: str) -> tuple[Any, Any]:

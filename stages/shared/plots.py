@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.runtime.contract import Contract
-from stages.shared.metrics import Cut, call
+from stages.shared.losses import Cut, call
 
 Array = np.ndarray[Any, Any]
 BINS = 10

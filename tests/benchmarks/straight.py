@@ -30,7 +30,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from stages.shared.metrics import best_f1_threshold, compute
+from stages.shared.losses import best_f1_threshold
+from stages.shared.metrics import compute
 
 SIDES = ("train", "validation", "test")
 METRICS = ("low", "value", "high")

@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.runtime.calibration import TINY, make_calibrate
 from stages.shared.errors import InputError
-from stages.shared.metrics import row_loss
+from stages.shared.losses import row_loss
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]

@@ -9,12 +9,12 @@ from typing import Any
 
 from stages.shared.models.calibrate import apply, choose_calibration
 from stages.shared.models.conformal import fit_interval, usual_error
-from stages.shared.models.declared import Interval, ModelConf
+from stages.shared.models.declared import Interval, ModelConf, Objective
 from stages.shared.models.factors import choose_factors
 from stages.shared.models.fit import Recipe
 from stages.shared.models.judged import Judged
 from stages.shared.models.objective import validation_loss
-from stages.shared.models.threshold import Unreachable, choose_threshold, columns, cuts, sensitivity
+from stages.shared.models.threshold import Unreachable, choose_threshold, columns, cuts, rule_of, sensitivity
 from stages.shared.plots import Table, thin, write_table
 
 PLOT_POINTS = 200
@@ -34,7 +34,8 @@ def decide(recipe: Recipe, judged: Judged, plots: Path | None = None) -> tuple[d
         found = None if conf.interval is None else decide_interval(conf.interval, judged)
         if conf.interval is not None:
             why["interval"] = {"level": conf.interval.level, "quantile": found and round(found["quantile"], 6)}
-        return {"interval": found}, why
+        quantile = conf.objective.quantile if isinstance(conf.objective, Objective) else None
+        return {"interval": found, **({} if quantile is None else {"quantile": quantile})}, why
     calibration, why["calibration"] = choose_calibration(conf.calibration, task, rows, scores, recipe.seed, where)
     decided: dict[str, Any] = {"calibration": calibration}
     calibrated = apply(calibration, scores)
@@ -45,6 +46,8 @@ def decide(recipe: Recipe, judged: Judged, plots: Path | None = None) -> tuple[d
     else:
         found_cuts = cuts(rows.y, calibrated[:, 0], rows.weight)
         decided["threshold"] = choose_threshold(conf.threshold, found_cuts, where)
+        if rule_of(conf.threshold, where)[0] == "costs":
+            decided["costs"] = dataclasses.asdict(rule_of(conf.threshold, where)[1])
         why["threshold"] = round(decided["threshold"], 6)
         why["threshold_sensitivity"] = sensitivity(conf.threshold, found_cuts, decided["threshold"], where)
         if plots is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.shared.metrics import EPSILON, call
+from stages.shared.losses import EPSILON, call
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from stages.shared.errors import InputError
-from stages.shared.metrics import mean_loss
+from stages.shared.losses import mean_loss
 from stages.shared.models.declared import ModelConf, NotOffered, Objective
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stages.shared.errors import InputError
-from stages.shared.metrics import EPSILON
+from stages.shared.losses import EPSILON
 from stages.shared.models.declared import Costs, Threshold
 
 Array = np.ndarray[Any, Any]
