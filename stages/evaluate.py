@@ -8,7 +8,6 @@ Intervals are percentiles over bootstrap resamples of the test rows: stages/shar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from stages.shared import plots
 from stages.shared.bootstrap import compare, interval, measure, resample
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
+from stages.shared.evaluation.declared import EvaluationConf
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import HEADLINE, Cut
 from stages.shared.pictures import draw
@@ -30,15 +30,6 @@ from stages.shared.tables import connect, copy_to_parquet
 CONTRACT, MODEL = Path("data/prepare/contract.json"), Path("data/train")
 DATA, REPORTS = Path("data/evaluate"), Path("reports/evaluate")
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class EvaluationConf:
-    """The schema of conf/evaluation/NAME.yaml."""
-
-    resamples: int = field(metadata={"min": 20})
-    confidence: float = field(metadata={"min": 0.5, "max": 0.999})
-    plot_points: int = field(metadata={"min": 2})
 
 
 def main() -> None:

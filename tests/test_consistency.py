@@ -16,11 +16,11 @@ import yaml
 from closure import ROOT, import_closure, imports
 from conftest import environment
 
-from stages.evaluate import EvaluationConf
 from stages.featurize import FeaturesConf
 from stages.package import PackagingConf
 from stages.prepare import check_columns
 from stages.shared.config import compose
+from stages.shared.evaluation.declared import EvaluationConf
 from stages.shared.table.reader import open_table
 from stages.shared.table.schema import DataConf, make_contract
 from stages.train import ModelConf
