@@ -1,6 +1,6 @@
 """Measures the model on the test rows, with intervals, beside a constant and the linear baseline.
 
-data/featurize, data/train, data/prepare/contract.json -> data/evaluate/predictions.parquet; reports/evaluate/.
+data/{prepare,featurize,train} -> data/evaluate/predictions.parquet; reports/evaluate/.
 By hand: python -m stages.evaluate evaluation=standard seed=7
 
 Intervals are percentiles over bootstrap resamples of the test rows: stages/shared/bootstrap.py.
@@ -20,7 +20,9 @@ from stages.shared import plots
 from stages.shared.bootstrap import compare, interval, measure, resample
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
+from stages.shared.evaluation.checks import check_demands, gates_line, run_checks
 from stages.shared.evaluation.declared import EvaluationConf
+from stages.shared.evaluation.resampled import Sample
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.metrics import HEADLINE, Cut
 from stages.shared.pictures import draw
@@ -34,7 +36,7 @@ Array = np.ndarray[Any, Any]
 
 def main() -> None:
     """Predict, measure, compare, draw, write."""
-    conf, _, seed = compose("evaluation", EvaluationConf)
+    conf, choice, seed = compose("evaluation", EvaluationConf)
     contract = Contract.from_json(read_json(CONTRACT))
     rows = read_rows("test", contract)
     check_classes(rows, contract)
@@ -46,6 +48,8 @@ def main() -> None:
         "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), plain_cut(contract)),
     }
     around = intervals_of(model, scores)
+    sample = Sample(contract, rows, scores, cut_of(model), conf.resamples, seed, conf.confidence)
+    check_demands(conf, choice, sample, [] if around is None else ["coverage", "interval_width"])
     measured = measure(contract.task, rows, predictions, conf.resamples, seed)
     compared = compare(measured, conf.confidence)
     if around is not None:
@@ -53,16 +57,20 @@ def main() -> None:
     headline = HEADLINE[contract.task]
     tables = plots.tables(contract, rows.y, scores, cut_of(model), conf.plot_points)
     tables["baselines"] = baselines(headline, compared)
+    told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
+    checked = run_checks(conf, sample, model, told, compared)
     with replacing(DATA, REPORTS) as (data, reports):
         write_predictions(data / "predictions.parquet", rows, contract, scores)
-        told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
         write_json(reports / "metrics.json", {name: row["value"] for name, row in told.items()})
         write_json(reports / "intervals.json", {"rows": len(rows.y), "confidence": conf.confidence, **compared})
+        for file, content in checked.items():
+            write_json(reports / file, content)
         (reports / "plots").mkdir()
         for name, table in tables.items():
             plots.write_table(reports / "plots" / f"{name}.csv", table)
         draw(reports, tables, contract.classes)
     print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
+    print(f"evaluate: {REPORTS}/gates.json  {gates_line(checked['gates.json']['gates'])}")
 
 
 def check_classes(rows: Rows, contract: Contract) -> None:

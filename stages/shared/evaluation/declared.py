@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stages.shared.evaluation.demands import Gate, SlicesConf, TableConf
+
 
 @dataclass(frozen=True)
 class EvaluationConf:
@@ -12,3 +14,14 @@ class EvaluationConf:
     resamples: int = field(metadata={"min": 20})
     confidence: float = field(metadata={"min": 0.5, "max": 0.999})
     plot_points: int = field(metadata={"min": 2})
+    slices: SlicesConf = field(default_factory=SlicesConf)
+    gates: dict[str, Gate] = field(default_factory=dict)
+    tables: dict[str, TableConf] = field(default_factory=dict)
+
+    def of_table(self, name: str) -> TableConf:
+        """Return what is asked of one table; nothing where it has no block."""
+        return self.tables.get(name, TableConf())
+
+    def gates_of(self, name: str) -> dict[str, Gate]:
+        """Return the gates of one table: the generic ones, in place of which its own of the same name stand."""
+        return self.gates | self.of_table(name).gates
