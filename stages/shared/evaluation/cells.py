@@ -41,7 +41,7 @@ def single_cells(contract: Contract, numbers: Array) -> list[Cells]:
     for name, kind in kinds.items():
         for label, width in _labels(name, kind):
             values = arrays[next(places)]
-            found.append(_numeric(name, values) if kind in NUMBERS else _levels(name, label, values, width))
+            found.append(number_cells(name, values) if kind in NUMBERS else level_cells(name, label, values, width))
     return found
 
 
@@ -74,7 +74,7 @@ def _expressions(name: str, kind: str) -> list[str]:
     return [f"{'isodow' if part == 'weekday' else part}({column})::DOUBLE" for part in parts]
 
 
-def _numeric(name: str, values: Array) -> Cells:
+def number_cells(name: str, values: Array) -> Cells:
     """Return the quarters of a number by its own quantiles, each holding its lower edge, and missing as the last."""
     is_missing = np.isnan(values.astype(float))
     present = values[~is_missing].astype(float)
@@ -87,7 +87,7 @@ def _numeric(name: str, values: Array) -> Cells:
     return Cells(name, code, [*names, f"{name} is missing"])
 
 
-def _levels(name: str, label: str, values: Array, width: int) -> Cells:
+def level_cells(name: str, label: str, values: Array, width: int) -> Cells:
     """Return the cells of a category, or of a moment's part with `width` values a cell; missing is the last."""
     if values.dtype.kind == "f":
         is_missing = np.isnan(values)

@@ -141,7 +141,7 @@ class Sums:
 
 
 def student_above(t: float, freedom: int) -> float:
-    """Return the chance of a Student's t above `t`, by Wallace's normal approximation (1959), within 3% from 9 on."""
+    """Return the chance of a Student's t above `t`, by Wallace's normal approximation (1959), within 5% from 9 on."""
     scale = (8 * freedom + 1) / (8 * freedom + 3)
     z = math.copysign(scale * math.sqrt(freedom * math.log1p(t * t / freedom)), t)
     return 0.5 * math.erfc(z / math.sqrt(2))
