@@ -2,10 +2,13 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test test-slow test-xgboost test-all lint format lock benchmark
+.PHONY: repro gates test test-slow test-xgboost test-all lint format lock benchmark
 
 repro: .venv/installed          # the pipeline, from the raw table to the wheel
 	dvc repro
+
+gates: .venv/installed          # exits 1 where a gate fails; AGAINST=REV: what to compare with
+	python -m tools.gates $(if $(AGAINST),--against $(AGAINST))
 
 test: .venv/installed           # the fast tests
 	pytest -n 2 -m "not slow"

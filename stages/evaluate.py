@@ -1,6 +1,6 @@
 """Measures the model on the test rows, with intervals, beside a constant and the linear baseline.
 
-data/featurize, data/train, data/prepare/contract.json -> data/evaluate/predictions.parquet; reports/evaluate/.
+data/{prepare,featurize,train} -> data/evaluate/predictions.parquet; reports/evaluate/.
 By hand: python -m stages.evaluate evaluation=standard seed=7
 
 What each number is: conf/evaluation/REFERENCE.md. What its interval is: stages/shared/bootstrap.py.
@@ -22,11 +22,13 @@ from stages.shared.bootstrap import compare, intervals, over_resamples, units_of
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
 from stages.shared.evaluation.asked import asked_of
+from stages.shared.evaluation.checks import check_demands, gates_line, run_checks
 from stages.shared.evaluation.declared import EvaluationConf
 from stages.shared.evaluation.detail import Inside, about_classes, about_deciles, deciles_table
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.periods import about_periods, periods_table
 from stages.shared.evaluation.regression import Deciles
+from stages.shared.evaluation.resampled import Sample
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.losses import Cut
 from stages.shared.metrics import HEADLINE, prepare
@@ -41,7 +43,7 @@ Array = np.ndarray[Any, Any]
 
 def main() -> None:
     """Predict, measure, compare, draw, write."""
-    conf, _, seed = compose("evaluation", EvaluationConf)
+    conf, choice, seed = compose("evaluation", EvaluationConf)
     contract = Contract.from_json(read_json(CONTRACT))
     rows = read_rows("test", contract)
     check_classes(rows, contract)
@@ -53,6 +55,8 @@ def main() -> None:
         "constant": (np.tile(model.meta["prior"], (len(rows.y), 1)), plain_cut(contract)),
     }
     around = intervals_of(model, scores)
+    sample = Sample(contract, rows, scores, cut_of(model), conf.resamples, seed, conf.confidence)
+    check_demands(conf, choice, sample, [] if around is None else ["coverage", "interval_width"])
     compared = compare_all(contract, rows, model, predictions, around, conf, seed)
     periods = about_periods(contract.task, rows, predictions, conf, seed, asked_of(model.meta))
     headline = HEADLINE[contract.task]
@@ -63,17 +67,21 @@ def main() -> None:
         tables["periods"] = periods_table(headline, periods["list"])
     if "deciles" in compared:
         tables["deciles"] = deciles_table(compared["deciles"])
+    told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
+    checked = run_checks(conf, sample, model, told, compared)
     with replacing(DATA, REPORTS) as (data, reports):
         write_predictions(data / "predictions.parquet", rows, contract, scores, around)
-        told = compared["metrics"] | compared.get("prediction_interval", {}).get("measured", {})
         known = {name: row["value"] for name, row in told.items() if row["value"] is not None}
         write_json(reports / "metrics.json", known)
         write_json(reports / "intervals.json", {"rows": len(rows.y), "confidence": conf.confidence, **compared})
+        for file, content in checked.items():
+            write_json(reports / file, content)
         (reports / "plots").mkdir()
         for name, table in tables.items():
             plots.write_table(reports / "plots" / f"{name}.csv", table)
         draw(reports, tables, contract.classes)
     print(f"evaluate: {REPORTS}/metrics.json  {verdict(headline, compared)} ({len(rows.y)} test rows)")
+    print(f"evaluate: {REPORTS}/gates.json  {gates_line(checked['gates.json']['gates'])}")
 
 
 def compare_all(

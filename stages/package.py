@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import stages.runtime
-from stages.runtime.contract import Column, Contract
-from stages.runtime.contract_sql import identifier
+from stages.runtime.contract import Contract
 from stages.runtime.predictor import answer
 from stages.runtime.transformer import FILE as TRANSFORMERS
 from stages.shared.card import model_card
@@ -33,6 +32,7 @@ from stages.shared.errors import InputError, run
 from stages.shared.files import json_bytes, read_json, read_table, replacing, write_json
 from stages.shared.lineage import dvc_hash
 from stages.shared.progress import Progress
+from stages.shared.records import read_records
 from stages.shared.tables import connect, parquet
 from stages.shared.wheel import build_wheel
 
@@ -41,6 +41,7 @@ DATA, REPORTS = Path("data/package"), Path("reports/package")
 RUNTIME = Path(stages.runtime.__file__ or "").parent
 REPORT_FILES = {"prepare": "summary.json", "train": "decisions.json", "evaluate": "intervals.json"}
 IMPORTANCE = Path("reports/train/plots/importance.csv")
+GATES, SLICES = Path("reports/evaluate/gates.json"), Path("reports/evaluate/slices.json")
 MODEL_FILES = {"lightgbm": "model.txt", "skops": "model.skops", "xgboost": "model.xgboost.json"}
 REQUIRES = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # by kind, pinned to what trained it
 BATCH = 500  # records asked together while replaying
@@ -79,6 +80,7 @@ def main() -> None:
     lineage = make_lineage(name)
     reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
     reports["importance"] = read_table(IMPORTANCE)
+    reports |= {"gates": read_json(GATES)["gates"], "slices": read_json(SLICES)}
     card = model_card(name, contract, reports, lineage)
     examples = [{"record": r, "answer": a} for r, a in list(zip(records, expected, strict=True))[: conf.examples]]
     with replacing(DATA, REPORTS) as (data, written):
@@ -101,24 +103,10 @@ def main() -> None:
 
 def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float]]]:
     """Return the test rows as JSON records of the input columns, and the scores that evaluate gave them."""
-    names = ", ".join(f"kept.{identifier(name)}" for name in contract.inputs)
-    connection = connect()
-    source = (
-        f"{parquet(PREPARED / 'kept.parquet')} AS kept JOIN {parquet(EVALUATED / 'predictions.parquet')} USING (_row)"
-    )
-    rows = connection.execute(f"SELECT {names} FROM {source} ORDER BY _row").fetchall()
-    predicted = f"SELECT COLUMNS('^score_[0-9]+$') FROM {parquet(EVALUATED / 'predictions.parquet')} ORDER BY _row"
-    scores = connection.execute(predicted).fetchall()
-    columns = [(name, contract.columns[name]) for name in contract.inputs]
-    records = [{name: json_value(v, column) for (name, column), v in zip(columns, row, strict=True)} for row in rows]
-    return records, [list(row) for row in scores]
-
-
-def json_value(value: Any, column: Column) -> Any:
-    """Return a typed value as a request would carry it: dates as ISO text, with their zone, the rest as it is."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    return f"{value}Z" if column.timezone else str(value)
+    evaluated = parquet(EVALUATED / "predictions.parquet")
+    source = f"{parquet(PREPARED / 'kept.parquet')} WHERE _row IN (SELECT _row FROM {evaluated})"
+    scores = connect().execute(f"SELECT COLUMNS('score_.*') FROM {evaluated} ORDER BY _row").fetchall()
+    return read_records(contract, source), [list(row) for row in scores]
 
 
 def make_lineage(name: str) -> dict[str, Any]:

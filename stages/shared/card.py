@@ -10,7 +10,10 @@ MOST_COLUMNS = 10  # whose importance is shown
 
 
 def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage: dict[str, Any]) -> str:
-    """Return the card as Markdown from the stages' reports, {stage: content}, and {"importance": rows of its table}."""
+    """Return the card as Markdown from the stages' reports, {stage: content}.
+
+    Besides "importance", the rows of its table, and "gates" and "slices", what evaluate says in the files so called.
+    """
     rows = reports["prepare"]["rows"]
     fates = f"{rows['kept']} kept, {rows['quarantined']} quarantined, {rows['merged']} exact duplicates merged"
     return "\n".join([
@@ -24,6 +27,8 @@ def model_card(title: str, contract: Contract, reports: dict[str, Any], lineage:
         *_deciles(reports["evaluate"]),
         *_periods(reports["evaluate"]),
         "",
+        *_gates(reports.get("gates", [])),
+        *_fairness(reports.get("slices", {}).get("fairness", {})),
         *_decided(reports["train"], reports["evaluate"], contract.classes),
         *_importance(reports["importance"], reports["train"]),
         "## Data",
@@ -124,6 +129,40 @@ def _table(title: str, columns: list[str], lines: list[str]) -> list[str]:
     if not lines:
         return []
     return ["", title, "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *lines]
+
+
+def _gates(gates: list[dict[str, Any]]) -> list[str]:
+    """Return how many gates passed, and each that did not."""
+    if not gates:
+        return []
+    passed = [gate for gate in gates if gate["passed"]]
+    others = [gate for gate in gates if not gate["passed"]]
+    word = {False: "failed", None: "pending"}
+    lines = [f"- `{gate['name']}` {word[gate['passed']]}: {gate['metric']}{_against(gate)}" for gate in others]
+    excused = [f"- `{gate['name']}`: {gate['reason']}" for gate in gates if gate["reason"]]
+    told = f"{len(passed)} of {len(gates)} gates passed; `reports/evaluate/gates.json` has the numbers."
+    return ["## Gates", "", told, *([""] if others or excused else []), *lines, *excused, ""]
+
+
+def _against(gate: dict[str, Any]) -> str:
+    number = {"point": gate["value"], "low": gate["low"], "high": gate["high"]}[gate["bound"]]
+    found = "" if number is None else f" {number:.6g}, limit {gate['limit']:.6g}"
+    return found + (f" ({gate['why']})" if gate["why"] else "")
+
+
+def _fairness(fairness: dict[str, Any]) -> list[str]:
+    """Return each sensitive column's differences and ratios between its groups."""
+    if not fairness:
+        return []
+    names = list(dict.fromkeys(name for found in fairness.values() for name in found["metrics"]))
+    lines = []
+    for column, found in fairness.items():
+        rows = [found["metrics"].get(name) for name in names]
+        cells = [_interval(row) if row and row["value"] is not None else "" for row in rows]
+        few = ", ".join(found["left_out"])
+        lines.append(f"| `{column}` | {len(found['groups'])} | {' | '.join([*cells, few])} |")
+    head = ["column", "groups", *(name.replace("_", " ") for name in names), "too few rows"]
+    return ["## Fairness", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *lines, ""]
 
 
 def _decided(trained: dict[str, Any], evaluated: dict[str, Any], classes: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from stages.runtime.model import Model
 from stages.runtime.predictor import answer
 from stages.runtime.shapley import source_of
 from stages.shared.files import read_json
-from stages.shared.metrics import row_loss
+from stages.shared.losses import row_loss
 from stages.shared.report.parts import Html, details, number, section, table
 from stages.shared.rows import FEATURES, Rows
 from stages.shared.tables import connect, parquet

@@ -1,0 +1,87 @@
+"""Statistics of some of the rows over the bootstrap's resamples: the same resamples for all, so that all is paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stages.runtime.contract import Contract
+from stages.shared.bootstrap import interval, resample
+from stages.shared.metrics import HIGHER_IS_BETTER, Cut, compute
+from stages.shared.rows import Rows
+
+Array = np.ndarray[Any, Any]
+Values = dict[str, Array]  # {statistic: shape (1 + n_resamples,)}, the sample's own first
+Statistic = Callable[[Array], Mapping[str, Array]]  # of W, shape (n_resamples, n_rows)
+NEED_POSITIVES = ("recall", "f1")  # that the library gives as 0 without any positive row: here they have no value
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The test rows with the model's scores, and how they are resampled."""
+
+    contract: Contract
+    rows: Rows
+    scores: Array  # (n_rows, n_outputs)
+    cut: Cut
+    resamples: int
+    seed: int
+    confidence: float
+
+
+def over_resamples(sample: Sample, statistics: Mapping[str, Statistic]) -> dict[str, Values]:
+    """Return {name: {statistic: shape (1 + n_resamples,)}}, NaN where a resample gives no value."""
+    parts: dict[str, list[Mapping[str, Array]]] = {name: [] for name in statistics}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for W in resample(sample.rows, sample.resamples, sample.seed):
+            for name, statistic in statistics.items():
+                parts[name].append(statistic(W))
+    return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
+
+
+def metrics_within(sample: Sample, is_inside: Array) -> Statistic:
+    """Return the statistic that gives every metric of the rows inside, and their `gap`s; NaN where none is drawn."""
+    task, y, scores = sample.contract.task, sample.rows.y[is_inside], sample.scores[is_inside]
+
+    def statistic(W: Array) -> dict[str, Array]:
+        own = W[:, is_inside]
+        is_empty = own.sum(1) == 0
+        own = np.where(is_empty[:, None], 1.0, own)
+        found = compute(task, y, scores, sample.cut, own) | gaps(task, y, scores, own)
+        if task == "binary":
+            has_none = own[:, y == 1].sum(1) == 0
+            found |= {name: np.where(has_none, np.nan, found[name]) for name in NEED_POSITIVES if name in found}
+        return {name: np.where(is_empty, np.nan, values) for name, values in found.items()}
+
+    return statistic
+
+
+def gaps(task: str, y: Array, scores: Array, W: Array) -> dict[str, Array]:
+    """Return mean predicted minus mean observed: `gap`, of several classes `gap 0`, `gap 1`, ... each."""
+    n = W.sum(1)
+    if task == "multiclass":
+        errors = {f"gap {k}": scores[:, k] - (y == k) for k in range(scores.shape[1])}
+    else:
+        errors = {"gap": scores[:, 0] - y}
+    return {name: np.einsum("rn,n->r", W, error) / n for name, error in errors.items()}
+
+
+def summary(values: Array, confidence: float) -> dict[str, Any]:
+    """Return value, low and high; None for each where the sample, or every resample, has no value."""
+    if np.isnan(values[0]) or np.isnan(values[1:]).all():
+        return {"value": None, "low": None, "high": None}
+    return interval(values, confidence)
+
+
+def contrast(metric: str, values: Array, confidence: float) -> dict[str, Any]:
+    """Return the summary of a paired difference and whether it says better, worse or nothing."""
+    row = summary(values, confidence)
+    if row["value"] is None or metric not in HIGHER_IS_BETTER:
+        return row
+    is_higher, is_lower = row["low"] > 0, row["high"] < 0
+    if not (is_higher or is_lower):
+        return {**row, "verdict": "cannot tell"}
+    return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[metric] else "worse"}
