@@ -16,7 +16,7 @@ REPEATS = 400  # a share of 95% has a standard error of 1.1%, one of 2.5% has 0.
 @pytest.mark.parametrize("is_grouped", [False, True], ids=["plain", "grouped"])
 @pytest.mark.parametrize("task", coverage.TASKS)
 def test_intervals_hold_and_twins_are_not_told_apart(task, is_grouped, monkeypatch):
-    monkeypatch.setattr(coverage, "TRUTH_ROWS", 400_000)
+    monkeypatch.setattr(coverage, "TRUTH_ROWS", 200_000)
     holds, _, _, better, worse = coverage.simulate(task, 300, is_grouped, REPEATS, 300, seed=3)[HEADLINE[task]]
     assert 0.92 <= holds <= 0.98
     assert max(better, worse) <= 0.05
@@ -25,7 +25,7 @@ def test_intervals_hold_and_twins_are_not_told_apart(task, is_grouped, monkeypat
 @pytest.mark.slow
 def test_the_simulation_notices_that_groups_are_taken_for_rows(monkeypatch):
     """Rows drawn one by one although they come in groups: intervals that are too narrow."""
-    monkeypatch.setattr(coverage, "TRUTH_ROWS", 400_000)
+    monkeypatch.setattr(coverage, "TRUTH_ROWS", 200_000)
     whole = bootstrap.resample
 
     def one_by_one(rows, n_resamples, seed):

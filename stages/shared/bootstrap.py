@@ -114,7 +114,8 @@ def interval(values: Array, confidence: float, units: int | None = None, name: s
     if np.isnan(values[0]) or not len(found):
         return {"value": None, "low": None, "high": None, **counted}
     value, is_raised = float(values[0]), name in RAISED_BY_CHANCE
-    low, high = np.quantile(found, ends(None if is_raised else value, found, confidence, units)).tolist()
+    shares = ends(None if is_raised else value, found, confidence, units)
+    low, high = np.quantile(found, shares, method="weibull").tolist()  # (n + 1) p: others lie inwards
     if is_raised:
         low, high = 2 * value - high, 2 * value - low
     low, high = min(low, value), max(high, value)
