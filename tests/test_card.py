@@ -112,3 +112,37 @@ def test_the_columns_that_count_most_are_shown_and_the_rest_counted() -> None:
     assert f"`c{MOST_COLUMNS - 1}`" in found
     assert f"`c{MOST_COLUMNS}`" not in found
     assert "\n3 more columns: less.\n" in found
+
+
+GATE = {
+    "name": "g",
+    "kind": "floor",
+    "metric": "r2",
+    "bound": "low",
+    "limit": 0.5,
+    "value": 0.6,
+    "low": 0.4,
+    "high": 0.7,
+}
+PARITY = {"value": 0.25, "low": 0.125, "high": 0.5}
+
+
+def test_gates_and_fairness_are_told_in_a_few_lines() -> None:
+    gates = [
+        GATE | {"passed": True, "why": "", "reason": None},
+        GATE | {"name": "bad", "passed": False, "why": "winter", "reason": "known"},
+        GATE | {"name": "later", "low": None, "passed": None, "why": "pending: no Git", "reason": None},
+    ]
+    sex = {"metrics": {"equal_opportunity_ratio": PARITY}, "groups": {"f": 1, "m": 2}, "left_out": ["sex = x"]}
+    age = {"metrics": {}, "groups": {}, "left_out": ["age < 30"]}
+    reports = {"prepare": PREPARED, "train": {}, "evaluate": EVALUATED, "importance": []}
+    evaluated = {"gates": gates, "slices": {"fairness": {"sex": sex, "age": age}}}
+    found = model_card("t", CONTRACT, reports | evaluated, LINEAGE)
+    assert (
+        "\n## Gates\n\n1 of 3 gates passed; `reports/evaluate/gates.json` has the numbers.\n\n"
+        "- `bad` failed: r2 0.4, limit 0.5 (winter)\n- `later` pending: r2 (pending: no Git)\n- `bad`: known\n"
+    ) in found
+    assert (
+        "\n## Fairness\n\n| column | groups | equal opportunity ratio | too few rows |\n|---|---|---|---|\n"
+        "| `sex` | 2 | 0.25 [0.125, 0.5] | sex = x |\n| `age` | 0 |  | age < 30 |\n"
+    ) in found

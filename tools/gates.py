@@ -109,6 +109,7 @@ def table(gates: list[Row]) -> list[str]:
     rows = [["", "gate", "kind", "metric", "wanted", "decided by", "interval", "why"]]
     for gate in gates:
         sign = ">=" if gate["kind"] in ("floor", "baseline", "revision") or gate["metric"].endswith("_ratio") else "<="
+        sign = ">" if (gate["kind"], gate["bound"]) == ("baseline", "low") else sign
         interval = "" if gate["low"] is None else f"[{_number(gate['low'])}, {_number(gate['high'])}]"
         cells = [words[gate["passed"]], gate["name"], gate["kind"], gate["metric"], f"{sign} {gate['limit']:g}"]
         number = _number(gate[KEY_OF_BOUND[gate["bound"]]])

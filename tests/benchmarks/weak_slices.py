@@ -57,7 +57,7 @@ def share_with_findings(kind: str, n_seeds: int, planted: bool = False) -> float
         group = np.arange(N_ROWS) // GROUP if kind == "grouped" else None
         if planted:
             inside = cells[0].code == 0
-            loss = loss + inside * 2 * loss.mean()
+            loss = loss + inside * loss.mean()
         found = find_weak(cells, loss, None, group, SlicesConf())
         n_found += any(row["name"] == "c0 = 0" for row in found["slices"]) if planted else found["found"] > 0
     return n_found / n_seeds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -45,10 +44,10 @@ def single_cells(contract: Contract, numbers: Array) -> list[Cells]:
     return found
 
 
-def pair_cells(cells: list[Cells]) -> tuple[Iterator[tuple[Cells, Cells]], int]:
+def pair_cells(cells: list[Cells]) -> tuple[list[tuple[Cells, Cells]], int]:
     """Return the pairs of cells of different columns, and how many pairs are left out because there are too many."""
     pairs = [(a, b) for a, b in combinations(cells, 2) if a.source != b.source]
-    return iter(pairs[:MOST_PAIRS]), max(0, len(pairs) - MOST_PAIRS)
+    return pairs[:MOST_PAIRS], max(0, len(pairs) - MOST_PAIRS)
 
 
 def crossed(a: Cells, b: Cells) -> Cells:

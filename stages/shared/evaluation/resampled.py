@@ -11,6 +11,7 @@ import numpy as np
 from stages.runtime.contract import Contract
 from stages.shared.bootstrap import interval, resample
 from stages.shared.metrics import HIGHER_IS_BETTER, Cut, compute
+from stages.shared.progress import Progress
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]
@@ -35,10 +36,14 @@ class Sample:
 def over_resamples(sample: Sample, statistics: Mapping[str, Statistic]) -> dict[str, Values]:
     """Return {name: {statistic: shape (1 + n_resamples,)}}, NaN where a resample gives no value."""
     parts: dict[str, list[Mapping[str, Array]]] = {name: [] for name in statistics}
+    progress, done = Progress("evaluate", "resamples of slices", sample.resamples), 0
     with np.errstate(divide="ignore", invalid="ignore"):
         for W in resample(sample.rows, sample.resamples, sample.seed):
             for name, statistic in statistics.items():
                 parts[name].append(statistic(W))
+            done += len(W)
+            progress.update(done - 1)  # the first is the sample itself
+    progress.close()
     return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
 
 

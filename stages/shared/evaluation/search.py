@@ -19,6 +19,7 @@ import numpy as np
 
 from stages.shared.evaluation.cells import Cells, crossed, pair_cells
 from stages.shared.evaluation.demands import SlicesConf
+from stages.shared.progress import Progress
 
 Array = np.ndarray[Any, Any]
 FEWEST_GROUPS = 10  # fewer say nothing of their spread
@@ -51,8 +52,11 @@ def find_weak(
     sums = Sums(loss, weight, group)
     pairs, n_left_out = pair_cells(cells)
     candidates = [found for each in cells for found in sums.measure(each, 1, conf.min_rows)]
-    for a, b in pairs:
+    progress = Progress("evaluate", "pairs of columns searched", len(pairs))
+    for done, (a, b) in enumerate(pairs, start=1):
         candidates += sums.measure(crossed(a, b), 2, conf.min_rows)
+        progress.update(done)
+    progress.close()
     cutoff = benjamini_hochberg(np.array([each.p for each in candidates]), conf.false_discovery)
     weak = [each for each in candidates if each.p <= cutoff and _is_large(each, conf)]
     kept = simplest(weak, loss, weight, group, cutoff)
