@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base, head = Revision(given.base or base_of_main(), Path(folder)), Revision(given.head, Path(folder))
         sections = compare(base, head, Path(folder))
+        if given.why:
+            from tools.diff import why
+
+            sections["why"] = why.compare(base, head, Path(folder), given.metric)
     revisions = {"base": base.commit, "head": head.commit, "verdict": report.verdict(sections)}
     if given.json:
         print(json.dumps({**revisions, **sections}, indent=1, sort_keys=True, default=str, ensure_ascii=False))
     else:
-        print(report.markdown(f"What changed from {base} to {head}", sections, []))
+        print(report.markdown(f"What changed from {base} to {head}", sections))
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,7 +48,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("base", nargs="?", help="a commit, branch or tag; where HEAD left main unless said")
     parser.add_argument("head", nargs="?", help="the same; the workspace unless said")
     parser.add_argument("--json", action="store_true", help="plain data instead of Markdown")
-    return parser.parse_args()
+    parser.add_argument("--why", action="store_true", help="also run mixtures: what came from data, code, parameters")
+    parser.add_argument("--metric", help="the one that --why splits; the headline unless said")
+    given = parser.parse_args()
+    if given.metric and not given.why:
+        parser.error("--metric is for --why")
+    return given
 
 
 def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
@@ -58,5 +69,13 @@ def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
     }
 
 
+def _interrupted(signal_number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    run("diff", main)
+    signal.signal(signal.SIGTERM, _interrupted)  # so that what is running is ended, and temporary folders go
+    try:
+        run("diff", main)
+    except KeyboardInterrupt:
+        sys.exit("diff: interrupted")

@@ -36,9 +36,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     if found["is_grouped"]:
         said += " (Rows are taken as independent, although the contract has groups: intervals here are too narrow.)"
     shown = [said, "", *(f"{plain(note)}\n" for note in found["notes"])]
-    if found["slices"] and any(
-        found["all"][key] for key in ("recalled", *COUNTS[found["kind"]]) if key in found["all"]
-    ):
+    if found["slices"] and any(found["all"].get(key) for key in ("recalled", *COUNTS[found["kind"]])):
         shown += [*details(f"By slice ({len(found['slices'])})", _slices(found)), ""]
     if any(found["examples"].values()):
         shown += details("Rows that changed most", _examples(found["examples"]))

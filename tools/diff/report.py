@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.diff import data, flips, flips_report, gates, metrics, metrics_report, model, parameters
+from tools.diff import data, flips, flips_report, gates, metrics, metrics_report, model, parameters, why_report
 from tools.diff.markdown import details
 
 LIMIT = 65_000  # characters; a comment on GitHub holds 65,536
@@ -18,6 +18,7 @@ VERDICTS = {
 }
 MARKDOWN = {
     "metrics": metrics.markdown,
+    "why": why_report.lines,
     "flips": flips.markdown,
     "gates": gates.markdown,
     "parameters": parameters.markdown,
@@ -44,11 +45,11 @@ def _of_data(found: dict[str, Any]) -> str:
     return "no change seen in the data" if not found["notes"] else "data not compared in full"
 
 
-def markdown(title: str, sections: dict[str, Any], more: list[str]) -> str:
-    """Return the report; `more` are lines that follow the verdict. What is too long is cut, and says so."""
+def markdown(title: str, sections: dict[str, Any]) -> str:
+    """Return the report. What is too long is cut, and says so."""
     said = verdict(sections)
-    head = [f"# {title}", "", f"{said[0].upper()}{said[1:]}", *(["", *more] if more else [])]
-    bodies = {name: _body(name, sections[name]) for name in MARKDOWN}
+    head = [f"# {title}", "", f"{said[0].upper()}{said[1:]}"]
+    bodies = {name: _body(name, sections[name]) for name in MARKDOWN if name in sections}
     room = LIMIT - len("\n".join(head))
     parts = ["\n".join(head)]
     for place, (name, lines) in enumerate(bodies.items()):
