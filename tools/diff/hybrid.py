@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,6 +24,7 @@ from tools.diff.revision import Revision, git
 
 FACTORS = ("data", "code", "parameters", "environment")
 KEPT = ("stages/", "conf/", "data/raw/", "reports/", "requirements", "params.yaml", "dvc.", ".dvcignore")
+STAGES = ("prepare", "featurize", "train", "evaluate")
 GROUPS = ("data", "features", "model", "evaluation")  # of conf/, that stages up to evaluate read
 
 
@@ -81,8 +83,11 @@ def _params(side: Path) -> dict[str, Any]:
     return yaml.safe_load((side / "params.yaml").read_text(encoding="utf-8")) or {}
 
 
-def mix(sides: dict[str, Path], of_head: frozenset[str], folder: Path) -> Path:
-    """Write the mixture that takes the factors `of_head` from the head and all others from the base; return it."""
+def mix(sides: dict[str, Path], of_head: frozenset[str], folder: Path) -> bool:
+    """Write the mixture that takes the factors `of_head` from the head and all others from the base.
+
+    Return whether one of the two has run just that, so that its reports are the mixture's.
+    """
     folder.mkdir()
     for name, side in sides.items():
         for path in (path for path in side.rglob("*") if path.is_file()):
@@ -95,8 +100,8 @@ def mix(sides: dict[str, Path], of_head: frozenset[str], folder: Path) -> Path:
     mixed = {**params[rest], "data": params[data]["data"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(mixed, sort_keys=False), encoding="utf-8")
     _share_cache(folder)
-    _take_over(sides, folder)
-    return folder
+    whence = _take_over(sides, folder)
+    return len({whence.get(stage) for stage in STAGES}) == 1 and STAGES[-1] in whence
 
 
 def _share_cache(folder: Path) -> None:
@@ -113,27 +118,44 @@ def _share_cache(folder: Path) -> None:
         config.write(file)
 
 
-def _take_over(sides: dict[str, Path], folder: Path) -> None:
-    """Write dvc.lock and reports of the stages that ran with just these inputs in one of the revisions."""
+def _take_over(sides: dict[str, Path], folder: Path) -> dict[str, str]:
+    """Write dvc.lock and reports of the stages that ran with just these inputs in a revision; return whose, by stage."""
     declared = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
-    for stage in declared["stages"].values():
-        outs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
-        for out in (out for out in outs if isinstance(out, dict)):
-            for flags in out.values():
-                flags.pop("persist", None)
+    for block in declared["stages"].values():
+        _let_runs_be_cached(block)
     (folder / "dvc.yaml").write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
     locks = {name: _lock(side) for name, side in sides.items()}
     taken: dict[str, Any] = {}
+    whence: dict[str, str] = {}
     made: dict[str, str] = {}
-    for stage in declared["stages"]:
+    params = _params(folder)
+    for stage, block in declared["stages"].items():
+        cmd = re.sub(r"\$\{(\w+)\}", lambda found: str(params.get(found[1])), block["cmd"])
         for name, lock in locks.items():
             entry = lock.get(stage)
-            if stage not in taken and entry and is_current(entry, folder, made):
-                taken[stage] = entry
+            if stage not in taken and entry and entry["cmd"] == cmd and is_current(entry, folder, made):
+                taken[stage], whence[stage] = entry, name
                 made |= {out["path"]: out["md5"] for out in entry.get("outs", [])}
                 for out in (out["path"] for out in entry.get("outs", []) if out["path"].startswith("reports/")):
                     _copy_out(sides[name] / out, folder / out)
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": taken}), encoding="utf-8")
+    return whence
+
+
+def _let_runs_be_cached(block: dict[str, Any]) -> None:
+    """Change a stage so that DVC's run cache remembers it: nothing persists, and what Git keeps is called metrics."""
+    for kind in ("outs", "metrics"):
+        for out in (out for out in block.get(kind, []) if isinstance(out, dict)):
+            for flags in out.values():
+                flags.pop("persist", None)
+    in_git = [out for out in block.get("outs", []) if isinstance(out, dict) and not _flags(out).get("cache", True)]
+    block["metrics"] = [*block.get("metrics", []), *in_git]
+    block["outs"] = [out for out in block.get("outs", []) if out not in in_git]
+
+
+def _flags(out: dict[str, Any]) -> dict[str, Any]:
+    [flags] = out.values()
+    return flags or {}
 
 
 def _lock(side: Path) -> dict[str, Any]:
@@ -170,4 +192,18 @@ def is_current(entry: dict[str, Any], folder: Path, made: dict[str, str]) -> boo
 
 def _has_values(path: Path, values: dict[str, Any]) -> bool:
     found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return isinstance(found, dict) and all(key in found and found[key] == value for key, value in values.items())
+    return isinstance(found, dict) and _alike({key: found.get(key) for key in values}, values)
+
+
+def _alike(first: Any, second: Any) -> bool:
+    """Return whether two values of YAML are equal: 1e-3 is a text to one reader, and a number to DVC's."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(_alike(first[key], second[key]) for key in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(_alike, first, second))
+    if isinstance(first, str) != isinstance(second, str):
+        try:
+            return float(first) == float(second)
+        except (TypeError, ValueError):
+            return False
+    return bool(first == second)

@@ -23,6 +23,11 @@ def evaluate(folder: Path) -> dict[str, float] | str:
     code, said = _run(folder, "repro", *pull, "evaluate")
     if code:
         return _reason(said)
+    return metrics_of(folder)
+
+
+def metrics_of(folder: Path) -> dict[str, float]:
+    """Return the metrics that lie in a folder."""
     found: dict[str, float] = read_json(folder / METRICS)
     return found
 

@@ -11,7 +11,7 @@ from stages.shared.errors import InputError, did_you_mean
 from stages.shared.metrics import HEADLINE
 from tools.diff.attribution import separable, shapley, subsets
 from tools.diff.hybrid import FACTORS, changed_factors, mix, unpack
-from tools.diff.rerun import evaluate
+from tools.diff.rerun import evaluate, metrics_of
 from tools.diff.revision import Revision
 
 JOINT = "code and environment"
@@ -43,7 +43,7 @@ def compare(base: Revision, head: Revision, folder: Path, metric: str | None) ->
 def _measured(sides: dict[str, Path], of_head: frozenset[str], place: Path) -> dict[str, float] | str:
     mixed = of_head - {JOINT} | (frozenset({"code", "environment"}) if JOINT in of_head else frozenset())
     try:
-        return evaluate(mix(sides, mixed, place))
+        return metrics_of(place) if mix(sides, mixed, place) else evaluate(place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
