@@ -119,7 +119,7 @@ def _share_cache(folder: Path) -> None:
 
 
 def _take_over(sides: dict[str, Path], folder: Path) -> dict[str, str]:
-    """Write dvc.lock and reports of the stages that ran with just these inputs in a revision; return whose, by stage."""
+    """Write dvc.lock and reports of the stages that a revision ran with just these inputs; return whose, by stage."""
     declared = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
     for block in declared["stages"].values():
         _let_runs_be_cached(block)

@@ -32,7 +32,7 @@ def compare(base: Revision, head: Revision, pairing: Pairing) -> dict[str, Any]:
     elif pairing.why_not_comparable:
         found["metrics"] = {}
     else:
-        found |= {"paired": False, "metrics": _unpaired(*stored)}
+        found |= {"paired": False, "metrics": unpaired(*stored)}
         found["rows"] = {"base": stored[0].get("rows"), "head": stored[1].get("rows")}
         sources = f"Intervals are unpaired, from {INTERVALS} of both, and wider than paired ones would be."
         found["notes"].append(sources)
@@ -51,11 +51,11 @@ def _paired(head: Revision, pairing: Pairing) -> dict[str, Any]:
     predictions = {"base": (paired.base, paired.cuts[0]), "head": (paired.head, paired.cuts[1])}
     measured = measure(paired.contract.task, paired.rows, predictions, n_resamples, int(params.get("seed", 0)))
     names = [name for name in measured["base"] if name in measured["head"]]
-    rows = {name: _difference(measured["base"][name], measured["head"][name]) for name in names}
-    return {"resamples": n_resamples, "metrics": _corrected(rows)}
+    rows = {name: difference(measured["base"][name], measured["head"][name]) for name in names}
+    return {"resamples": n_resamples, "metrics": corrected(rows)}
 
 
-def _difference(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dict[str, Any]:
+def difference(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Return one metric's difference over the same resamples; the first value is the sample's own.
 
     The p-value is twice the smaller share of resamples on either side of 0, the sample counted among them (Davison &
@@ -78,7 +78,7 @@ def _known(value: Any) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _unpaired(base: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+def unpaired(base: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
     """Return differences of reported metrics as of independent samples (Zou & Donner 2008, Stat. Med. 27:1693)."""
     rows = {}
     for name, before in base["metrics"].items():
@@ -86,14 +86,14 @@ def _unpaired(base: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         if after:
             down = math.hypot(after["value"] - after["low"], before["high"] - before["value"])
             up = math.hypot(after["high"] - after["value"], before["value"] - before["low"])
-            difference, error = after["value"] - before["value"], (down + up) / (2 * 1.959964)
-            p = two_sided(difference / error) if error else float(difference == 0)
-            ends = {"difference": difference, "low": difference - down, "high": difference + up}
+            moved, error = after["value"] - before["value"], (down + up) / (2 * 1.959964)
+            p = two_sided(moved / error) if error else float(moved == 0)
+            ends = {"difference": moved, "low": moved - down, "high": moved + up}
             rows[name] = {"base": before["value"], "head": after["value"], **ends, "p": p, "error": error}
-    return _corrected(rows)
+    return corrected(rows)
 
 
-def _corrected(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def corrected(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Add what holds for all metrics together: corrected p-value, verdict, smallest difference that could be seen."""
     for row, p in zip(rows.values(), holm([row["p"] for row in rows.values()]), strict=True):
         row["p_corrected"] = p
