@@ -59,8 +59,9 @@ def _declared(revision: Revision) -> dict[str, Any]:
 
 def _what_differs(base: dict[str, Any], head: dict[str, Any]) -> str | None:
     for what, before in base.items():
+        now = "are" if what == "classes" else "is"
         if before != head[what]:
-            return f"the {what} {'were' if what == 'classes' else 'was'} {before} and now is {head[what]}"
+            return f"the {what} {'were' if what == 'classes' else 'was'} {before} and now {now} {head[what]}"
     return None
 
 

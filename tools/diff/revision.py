@@ -136,9 +136,15 @@ def commit_of(name: str) -> str:
 
 def base_of_main() -> str:
     """Return the last commit that HEAD shares with main. Raises InputError where there is no main."""
-    head = commit_of("HEAD")
     for main in ("main", "origin/main"):
-        found = git("merge-base", main, head)
-        if found:
-            return found.strip()
+        if git("rev-parse", "--verify", "--quiet", f"{main}^{{commit}}"):
+            return shared_commit(main)
     raise InputError("no branch main to compare with; name a base: python -m tools.diff BASE")
+
+
+def shared_commit(name: str) -> str:
+    """Return the last commit that HEAD shares with another. Raises InputError where there is none."""
+    found = git("merge-base", commit_of(name), commit_of("HEAD"))
+    if found is None:
+        raise InputError(f"HEAD and {name} have no commit in common; name a base: python -m tools.diff BASE")
+    return found.strip()

@@ -11,7 +11,7 @@ from stages.shared.errors import InputError, did_you_mean
 from stages.shared.metrics import HEADLINE
 from tools.diff.attribution import separable, shapley, subsets
 from tools.diff.hybrid import FACTORS, changed_factors, mix, unpack
-from tools.diff.rerun import evaluate, metrics_of
+from tools.diff.rerun import METRICS, evaluate, metrics_of
 from tools.diff.revision import Revision
 
 JOINT = "code and environment"
@@ -25,6 +25,9 @@ def compare(base: Revision, head: Revision, folder: Path, metric: str | None) ->
 
     Raises InputError where a revision has no such metric or cannot be run here.
     """
+    reported = [revision.json(str(METRICS)) for revision in (base, head)]
+    if all(reported):  # then a wrong name is known before anything runs
+        _common(metric, *reported)
     sides = {"base": unpack(base, folder / "base"), "head": unpack(head, folder / "head")}
     changed = changed_factors(*sides.values())
     is_joined = "environment" in changed
@@ -49,11 +52,17 @@ def _measured(sides: dict[str, Path], of_head: frozenset[str], place: Path) -> d
 
 
 def _metric(asked: str | None, values: Values, factors: list[str], revisions: tuple[Revision, Revision]) -> str:
-    ends = values[frozenset()], values[frozenset(factors)]
-    for revision, end in zip(revisions, ends, strict=True):
+    ends: list[dict[str, float]] = []
+    for revision, end in zip(revisions, (values[frozenset()], values[frozenset(factors)]), strict=True):
         if isinstance(end, str):
             raise InputError(f"{revision} cannot be run here, so that nothing can be attributed: {end}")
-    names = [name for name in ends[0] if name in ends[1]]
+        ends.append(end)
+    return _common(asked, *ends)
+
+
+def _common(asked: str | None, base: dict[str, float], head: dict[str, float]) -> str:
+    """Return the metric that is asked for, the headline unless one is."""
+    names = [name for name in base if name in head]
     name = asked or next((name for name in HEADLINE.values() if name in names), None)
     if name is None or name not in names:
         near = did_you_mean(str(name), names)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from stages.shared.errors import InputError, run
+from tools.diff.revision import base_of_main, shared_commit
 from tools.pull_request.comment import post
 
 REPORT, NUMBER = "report.md", "number"
@@ -33,9 +34,10 @@ def main() -> None:
 
 
 def write(folder: Path) -> None:
-    """Write the report against DIFF_BASE (where HEAD left main unless said) and the number, empty without one."""
-    base = os.environ.get("DIFF_BASE", "").strip()
-    command = [sys.executable, "-m", "tools.diff", *(["--", base] if base else [])]
+    """Write the report against where HEAD left DIFF_BASE, main unless said, and the number, empty without one."""
+    name = os.environ.get("DIFF_BASE", "").strip()
+    base = shared_commit(name) if name else base_of_main()
+    command = [sys.executable, "-m", "tools.diff", base]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     if done.returncode:
         raise InputError("tools.diff failed, as it says above: no report")
