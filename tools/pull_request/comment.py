@@ -51,7 +51,7 @@ def post(report: Path, number: Path) -> str:
 def body(report: str) -> str:
     """Return the comment: marked as ours, bounded, and naming nobody: a word joiner follows each @."""
     text = report.replace("\x00", "").replace(MARK, "").replace("@", "@\u2060")
-    room = LIMIT - len(MARK) - len(CUT)
+    room = LIMIT - len(MARK) - len(CUT) - 1
     return f"{MARK}\n{text if len(text) <= room else text[:room] + CUT}"
 
 
