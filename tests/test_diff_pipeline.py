@@ -115,6 +115,15 @@ def test_models_that_answer_another_question_are_not_compared(
     assert "Not known: predictions of both revisions" in told
 
 
+def test_a_commit_is_run_again_for_its_predictions_where_asked(history: Path, tmp_path: Path) -> None:
+    run_in(tmp_path, "git", "clone", "-q", str(history), "clone")
+    done = diff(tmp_path / "clone", "before", "before", "--rerun")
+    assert done.stderr.startswith("diff: running before (")
+    assert "Both models on the same" in done.stdout
+    assert "Equal in all" in done.stdout.splitlines()[2]
+    assert not (tmp_path / "clone/data/train").exists()
+
+
 def test_models_with_other_classes_are_not_compared(history: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(history, folder, symlinks=True)

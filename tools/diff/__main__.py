@@ -1,10 +1,10 @@
 """Shows what changed between two revisions, as Markdown for a pull request, or as JSON.
 
-    python -m tools.diff [BASE] [HEAD] [--json] [--why [--metric NAME]]
+    python -m tools.diff [BASE] [HEAD] [--json] [--rerun] [--why [--metric NAME]]
 
 BASE is where HEAD left main unless said, HEAD is the workspace. Both models are measured on the test rows that both
 revisions have. Predictions and data come from the workspace, the DVC cache or the remote; where they are not to be
-had, from the reports that Git keeps, and the report says so.
+had, from the reports that Git keeps, and the report says so; with --rerun, that commit's pipeline is run again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def main() -> None:
         raise InputError("no dvc.yaml in this folder: run it at the top of the repository")
     with tempfile.TemporaryDirectory() as folder:
         base, head = Revision(given.base or base_of_main(), Path(folder)), Revision(given.head, Path(folder))
+        if given.rerun:
+            _rerun((base, head), Path(folder))
         sections = compare(base, head, Path(folder))
         if given.why:
             from tools.diff import why
@@ -43,11 +45,23 @@ def main() -> None:
         print(report.markdown(f"What changed from {base} to {head}", sections))
 
 
+def _rerun(revisions: tuple[Revision, ...], folder: Path) -> None:
+    from tools.diff.rerun import PREDICTIONS, run_again
+
+    for revision in revisions:
+        if revision.commit and not revision.data(PREDICTIONS):
+            print(f"diff: running {revision} again, for its predictions", file=sys.stderr, flush=True)
+            fault = run_again(revision, folder)
+            if fault:
+                print(f"diff: {revision} cannot be made again here: {fault}", file=sys.stderr, flush=True)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.diff", description=__doc__.split("\n")[0])
     parser.add_argument("base", nargs="?", help="a commit, branch or tag; where HEAD left main unless said")
     parser.add_argument("head", nargs="?", help="the same; the workspace unless said")
     parser.add_argument("--json", action="store_true", help="plain data instead of Markdown")
+    parser.add_argument("--rerun", action="store_true", help="run a commit whose predictions are not to be had again")
     parser.add_argument("--why", action="store_true", help="also run mixtures: what came from data, code, parameters")
     parser.add_argument("--metric", help="the one that --why splits; the headline unless said")
     given = parser.parse_args()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 
 from stages.shared.files import read_json
 from tools.diff.cache import settings
+from tools.diff.hybrid import mix, unpack
+from tools.diff.revision import Revision
 
+PREDICTIONS = "data/evaluate/predictions.parquet"
 METRICS = Path("reports/evaluate/metrics.json")
 FAULT = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Interrupt): .*")
 
@@ -24,6 +28,22 @@ def evaluate(folder: Path) -> dict[str, float] | str:
     if code:
         return _reason(said)
     return metrics_of(folder)
+
+
+def run_again(revision: Revision, folder: Path) -> str | None:
+    """Run a commit's pipeline up to evaluate in `folder`, so that the cache holds what its dvc.lock names.
+
+    Return why it could not be run, or gave other bytes, None where all is well.
+    """
+    place = folder / "again"
+    side = unpack(revision, folder / "as_committed")
+    mix({"base": side, "head": side}, frozenset(), place)
+    found = evaluate(place)
+    for path in (place, side):
+        shutil.rmtree(path)
+    if isinstance(found, str):
+        return found
+    return None if revision.data(PREDICTIONS) else "it gives other bytes here than its dvc.lock names"
 
 
 def metrics_of(folder: Path) -> dict[str, float]:

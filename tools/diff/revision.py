@@ -72,6 +72,8 @@ class Revision:
         if not found:
             return self._fetched(path)
         linked = self._target(path)
+        if linked.is_dir():  # of the same commit by another name
+            return linked
         for name, file in found.items():
             (linked / name).parent.mkdir(parents=True, exist_ok=True)
             (linked / name).symlink_to(file.resolve())
@@ -100,6 +102,8 @@ class Revision:
         return None
 
     def _from_remote(self, path: str) -> Path | None:
+        if self._target(path).exists():
+            return self._target(path)
         try:
             self._files.get(path, str(self._target(path)), recursive=self._files.isdir(path))
         except Exception as error:  # each kind of remote has errors of its own; the report says what it was

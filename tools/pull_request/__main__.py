@@ -37,7 +37,7 @@ def write(folder: Path) -> None:
     """Write the report against where HEAD left DIFF_BASE, main unless said, and the number, empty without one."""
     name = os.environ.get("DIFF_BASE", "").strip()
     base = shared_commit(name) if name else base_of_main()
-    command = [sys.executable, "-m", "tools.diff", base]
+    command = [sys.executable, "-m", "tools.diff", base, "--rerun"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     if done.returncode:
         raise InputError("tools.diff failed, as it says above: no report")
