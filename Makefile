@@ -2,7 +2,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro gates test test-slow test-xgboost test-all lint format lock benchmark
+.PHONY: repro test test-slow test-xgboost test-all lint format lock benchmark
+.PHONY: gates ci-pull ci-repro ci-diff ci-summary ci-comment
 
 repro: .venv/installed          # the pipeline, from the raw table to the wheel
 	dvc repro
@@ -33,6 +34,24 @@ format: .venv/installed
 
 benchmark: .venv/installed      # the numbers in README that time something
 	python -m tests.benchmarks.repro_time
+
+# What CI calls on a pull request; each runs here as well. DIFF_BASE: what to compare with. PULL_REQUEST: its number.
+REPORT := dist/pull-request
+
+ci-pull: .venv/installed        # data and models from the remote, where one is set; what is not there is made anew
+	@[ -z "$$(dvc remote list)" ] || dvc pull --force || echo "make: dvc pull failed; dvc repro makes what is missing"
+
+ci-repro: .venv/installed
+	dvc repro
+
+ci-diff: .venv/installed        # the report, and which pull request it is of
+	python -m tools.pull_request write $(REPORT)
+
+ci-summary:                     # on the page of the job
+	cat $(REPORT)/report.md >> "$$GITHUB_STEP_SUMMARY"
+
+ci-comment:                     # with the standard library alone: nothing is installed where a token is
+	$(PYTHON) -m tools.pull_request post $(REPORT)
 
 lock: .venv/installed           # after a change of dependencies in pyproject.toml
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt

@@ -33,7 +33,7 @@ def broken_rules(summary: dict[str, Any]) -> dict[str, Any] | None:
 
 def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
     """Return what changed in the data; `notes` says what could not be compared, and why. Spills into `folder`."""
-    names, confs = zip(*(_conf(revision) for revision in (base, head)), strict=True)
+    names, confs = zip(*(chosen_data(revision) for revision in (base, head)), strict=True)
     found: dict[str, Any] = {"tables": list(names), "notes": [], "contract": compare_contracts(*confs)}
     if names[0] != names[1]:
         note = f"Two different tables, {names[0]} and {names[1]}: rows are not compared, columns only by their names."
@@ -58,7 +58,7 @@ def compare(base: Revision, head: Revision, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _conf(revision: Revision) -> tuple[str, dict[str, Any]]:
+def chosen_data(revision: Revision) -> tuple[str, dict[str, Any]]:
     """Return the name and the configuration of the table that params.yaml picks."""
     name = (revision.yaml("params.yaml") or {}).get("data")
     conf = revision.yaml(f"conf/data/{name}.yaml")
@@ -72,24 +72,25 @@ def _conf(revision: Revision) -> tuple[str, dict[str, Any]]:
 def compare_contracts(base: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
     """Return the columns added and removed, and the keys that changed, as {key: [before, after]}."""
     before, after = base["columns"], head["columns"]
-    changed = {name: _changes(before[name], after[name]) for name in before if name in after}
+    changed = {name: changes(before[name], after[name]) for name in before if name in after}
     rest, rest_after = ({key: value for key, value in conf.items() if key != "columns"} for conf in (base, head))
     return {
         "added": [name for name in after if name not in before],
         "removed": [name for name in before if name not in after],
         "columns": {name: changes for name, changes in changed.items() if changes},
-        "rest": _changes(rest, rest_after),
+        "rest": changes(rest, rest_after),
     }
 
 
-def _changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
+def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
+    """Return the leaves of two configurations that differ, as {key.key: [before, after]}, None for absent."""
     if {type(before), type(after)} <= {dict, type(None)} and before != after:
         before, after = before or {}, after or {}
     else:
         return {} if before == after else {prefix: [before, after]}
     found: dict[str, list[Any]] = {}
     for key in [*before, *(key for key in after if key not in before)]:
-        found |= _changes(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
+        found |= changes(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
     return found
 
 
@@ -97,14 +98,14 @@ def _table(revision: Revision, notes: list[str]) -> tuple[Path, Contract] | None
     """Return the kept rows and their contract, None (and a note) where they are not to be had."""
     path, stored = revision.data(KEPT), revision.data(CONTRACT)
     if path and stored:
-        return path, _contract(json.loads(stored.read_text(encoding="utf-8")))
-    why = next(iter(revision.why_no_data.values()), "unknown")
+        return path, stored_contract(json.loads(stored.read_text(encoding="utf-8")))
+    why = revision.why_no_data.get(KEPT) or revision.why_no_data.get(CONTRACT) or "as before"
     instead = f"{PROFILE} stands in for them" if revision.json(PROFILE) else f"nor is there a {PROFILE} to stand in"
     notes.append(f"The rows of {revision} are neither here, in the DVC cache, nor on a remote ({why}); {instead}.")
     return None
 
 
-def _contract(stored: dict[str, Any]) -> Contract:
+def stored_contract(stored: dict[str, Any]) -> Contract:
     """Return a stored contract, whichever version wrote it: unknown keys left out, absent ones at their default."""
     known = {field.name for field in dataclasses.fields(Column)}
     columns = [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
+
+from tools.diff.markdown import code, table, value
 
 COLUMNS_SHOWN = 30
 ABOUT_LABELS = """Intervals: Newcombe's method 10 for shares, normal for means. They take the two revisions as
@@ -18,7 +18,7 @@ give.""".replace("\n", " ")
 def lines(found: dict[str, Any]) -> list[str]:
     """Return the lines of what `diff_data.compare` found."""
     names = list(dict.fromkeys(found["tables"]))
-    shown = [f"Table: {' -> '.join(map(_code, names))}.", *found["notes"]]
+    shown = [f"Table: {' -> '.join(map(code, names))}.", *found["notes"]]
     parts = ["\n\n".join(shown).split("\n"), _contract(found["contract"]), _fates(found)]
     if "rows" in found:
         parts.append(_rows(found["rows"]))
@@ -30,11 +30,11 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def _contract(contract: dict[str, Any]) -> list[str]:
-    items = [f"- added: {_code(name)}" for name in contract["added"]]
-    items += [f"- removed: {_code(name)}" for name in contract["removed"]]
+    items = [f"- added: {code(name)}" for name in contract["added"]]
+    items += [f"- removed: {code(name)}" for name in contract["removed"]]
     changes = {f"columns.{name}.{key}": c for name, keys in contract["columns"].items() for key, c in keys.items()}
     for key, (before, after) in {**changes, **contract["rest"]}.items():
-        items.append(f"- {_code(key)}: {_value(before)} -> {_value(after)}")
+        items.append(f"- {code(key)}: {value(before)} -> {value(after)}")
     return ["### Contract", "", *(items or ["Unchanged."])]
 
 
@@ -43,7 +43,7 @@ def _fates(found: dict[str, Any]) -> list[str]:
     if not before or not after:
         return ["### Rows by fate", "", "Not known: a revision has no reports/prepare/summary.json."]
     rows = [[key, f"{before.get(key, 0):,}", f"{after.get(key, 0):,}"] for key in {**before, **after}]
-    shown = ["### Rows by fate", "", *_table(["fate", "before", "after"], rows)]
+    shown = ["### Rows by fate", "", *table(["fate", "before", "after"], rows)]
     broken = [
         {
             (column, rule, action): n
@@ -55,25 +55,25 @@ def _fates(found: dict[str, Any]) -> list[str]:
     ]
     changed = [key for key in sorted({**broken[0], **broken[1]}) if broken[0].get(key, 0) != broken[1].get(key, 0)]
     rows = [
-        [_code(key[0]), key[1], key[2], f"{broken[0].get(key, 0):,}", f"{broken[1].get(key, 0):,}"] for key in changed
+        [code(key[0]), key[1], key[2], f"{broken[0].get(key, 0):,}", f"{broken[1].get(key, 0):,}"] for key in changed
     ]
-    return [*shown, "", *_table(["column", "rule broken", "action", "before", "after"], rows)] if rows else shown
+    return [*shown, "", *table(["column", "rule broken", "action", "before", "after"], rows)] if rows else shown
 
 
 def _rows(rows: dict[str, Any]) -> list[str]:
-    by = f"by key ({', '.join(map(_code, rows['key']))})" if rows["key"] else "by content, since they have no key"
+    by = f"by key ({', '.join(map(code, rows['key']))})" if rows["key"] else "by content, since they have no key"
     if "key_not_unique" in rows:
-        by = f"by content, since {', '.join(map(_code, rows['key_not_unique']))} is not unique in both"
+        by = f"by content, since {', '.join(map(code, rows['key_not_unique']))} is not unique in both"
     counts = [f"{rows[fate]:,} {fate}" for fate in ("added", "removed", "changed", "same") if fate in rows]
     shown = [f"### Rows kept, {by}", "", f"{', '.join(counts)}.", ""]
     if rows["not_compared"]:
-        shown += [f"Not compared, since their type changed: {', '.join(map(_code, rows['not_compared']))}.", ""]
+        shown += [f"Not compared, since their type changed: {', '.join(map(code, rows['not_compared']))}.", ""]
     if rows.get("columns"):
-        shown += [*_table(["column", "rows changed"], [[_code(c), f"{n:,}"] for c, n in rows["columns"].items()]), ""]
+        shown += [*table(["column", "rows changed"], [[code(c), f"{n:,}"] for c, n in rows["columns"].items()]), ""]
     if rows.get("first") == "hidden":
         shown += ["Keys are not shown: the contract calls them sensitive.", ""]
     elif "first" in rows:
-        shown += [f"- first {fate}: {', '.join(map(_code, keys))}" for fate, keys in rows["first"].items() if keys]
+        shown += [f"- first {fate}: {', '.join(map(code, keys))}" for fate, keys in rows["first"].items() if keys]
         shown += [""] * any(rows["first"].values())
     return [*shown, _moved(rows)]
 
@@ -101,8 +101,8 @@ def _labels(labels: list[dict[str, Any]]) -> list[str]:
         difference = f"{signed.format(label['difference'])} ({low} to {high})"
         judged = "changed" if label["changed"] else "within chance"
         ends = [form.format(label[end]) for end in ("base", "head")]
-        rows.append([label["side"], _code(str(label["label"])), *ends, difference, judged])
-    return ["### Label rate", "", *_table(header, rows), "", ABOUT_LABELS]
+        rows.append([label["side"], code(str(label["label"])), *ends, difference, judged])
+    return ["### Label rate", "", *table(header, rows), "", ABOUT_LABELS]
 
 
 def _columns(columns: list[dict[str, Any]]) -> list[str]:
@@ -115,27 +115,8 @@ def _columns(columns: list[dict[str, Any]]) -> list[str]:
     for column in changed[:COLUMNS_SHOWN]:
         distance = [f"{column[key]:.3f}" if key in column else "–" for key in ("distance", "noise")]
         missing = [*(f"{share:.2%}" for share in column["missing"]), f"{column['missing_noise']:.2%}"]
-        rows.append([_code(column["column"]), *distance, *missing])
+        rows.append([code(column["column"]), *distance, *missing])
     hidden = len(changed) - len(rows)
     left_out = f", {hidden} of them not shown" if hidden else ""
     note = f"{len(changed)} of {len(columns)} columns differ by more than chance would give{left_out}. {ABOUT_COLUMNS}"
-    return [*shown, *_table(header, rows), "", note]
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    every = [header, ["---"] * len(header), *rows]
-    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in every]
-
-
-def _code(text: str) -> str:
-    """Return a name as code, whatever it holds: more backticks around than inside, one line."""
-    flat = " ".join(text.split()) or " "
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
-    pad = " " if "`" in flat else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return _code(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
+    return [*shown, *table(header, rows), "", note]

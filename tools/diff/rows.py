@@ -21,8 +21,7 @@ def compare_rows(
 ) -> dict[str, Any]:
     """Return how many rows were added, removed, changed and moved to another side; which columns changed."""
     paths, contracts = (base[0], head[0]), (base[1], head[1])
-    types = [_types(connection, path) for path in paths]
-    values = {name: _alike(types[0][name], types[1][name]) for name in types[0] if name in types[1]}
+    values = forms_alike(connection, *paths)
     compared = {name: form for name, form in values.items() if form and not name.startswith("_")}
     found: dict[str, Any] = {"not_compared": [n for n, form in values.items() if not form]}
     keys = contracts[0].with_role("key")
@@ -38,6 +37,12 @@ def compare_rows(
         return {**found, **_by_content(connection)}
     is_hidden = any(contract.columns[key].sensitive for contract in contracts for key in found["key"])
     return {**found, **_by_key(connection, paths, found["key"], compared, is_hidden)}
+
+
+def forms_alike(connection: duckdb.DuckDBPyConnection, base: Path, head: Path) -> dict[str, str]:
+    """Return, of each column that both tables have, the form in which its values compare, empty where none does."""
+    before, after = _types(connection, base), _types(connection, head)
+    return {name: _alike(before[name], after[name]) for name in before if name in after}
 
 
 def _types(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
