@@ -159,6 +159,12 @@ def test_a_slice_of_one_class_or_value_has_no_value_where_the_metric_has_none(ta
     json.dumps(found, allow_nan=False)
 
 
+def test_a_slice_of_all_rows_has_no_rest() -> None:
+    found = measure_slices(make_sample("binary"), made_slices(np.ones(600, int), "all", "declared"), 30)["slices"]
+    assert found["all = 1"]["minus_rest"] == {}
+    assert found["all = 1"]["minus_all"]["roc_auc"] == {"value": 0, "low": 0, "high": 0, "verdict": "cannot tell"}
+
+
 def test_student_and_benjamini_hochberg_are_scipys() -> None:
     for freedom in (9, 30, 1000):
         for t in (-3.0, 0.0, 1.5, 3.0, 5.0):

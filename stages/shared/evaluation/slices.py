@@ -59,6 +59,7 @@ def _described(inside: Values, outside: Values | None, everyone: Values, sample:
     told: dict[str, Any] = {
         "metrics": {name: summary(inside[name], confidence) for name in metrics},
         "gap": _gaps(inside, sample.contract.classes, confidence),
+        "minus_rest": {},  # there is none where a slice has every row
         "minus_all": {name: contrast(name, inside[name] - everyone[name], confidence) for name in metrics},
     }
     if outside is not None:
