@@ -263,7 +263,31 @@ def test_parameters_are_compared_in_the_files_that_were_chosen() -> None:
     found = parameters.compare(*revisions)  # type: ignore[arg-type]
     assert found["params"] == {"seed": [1, 2]}
     assert found["files"] == {"model": {"trees.n": [5, 9]}}
+    assert parameters.verdict(found) == "seed `1` -> `2`, 1 parameter changed"
     assert "| `conf/model/big.yaml: trees.n` | `5` | `9` |" in "\n".join(parameters.markdown(found))
+
+
+def test_another_choice_is_one_change_and_its_file_is_folded() -> None:
+    files = {
+        "a": {"params.yaml": {"model": "big"}, "conf/model/big.yaml": {"trees": {"n": 5}, "rate": 0.1}},
+        "b": {"params.yaml": {"model": "small"}, "conf/model/small.yaml": {"rate": 0.2}},
+    }
+    revisions = [type("State", (), {"yaml": lambda self, path, f=f: f.get(path)})() for f in files.values()]
+    found = parameters.compare(*revisions)  # type: ignore[arg-type]
+    assert parameters.verdict(found) == "model `big` -> `small`"
+    told = "\n".join(parameters.markdown(found))
+    assert told.index("| `params.yaml: model` | `big` | `small` |") < told.index("<details>")
+    assert "conf/model/small.yaml instead of big.yaml: 2 values" in told
+    assert told.index("<details>") < told.index("| `rate` | `0.1` | `0.2` |")
+
+
+def test_a_gate_that_waits_for_another_revision_has_not_failed() -> None:
+    waiting = {"name": "no_drop", "metric": "f1", "limit": -0.02, "value": None, "passed": None, "why": "pending"}
+    passed = {"name": "floor", "metric": "f1", "limit": 0.5, "value": 0.6, "passed": True, "why": ""}
+    revisions = [type("State", (), {"json": lambda self, path: {"gates": [waiting, passed]}})() for _ in range(2)]
+    found = gates.compare(*revisions)  # type: ignore[arg-type]
+    assert (found["failing"], found["pending"], found["changed"]) == ([], ["no_drop"], {})
+    assert gates.verdict(found) == "all 1 gates pass, 1 pending (`make gates`)"
 
 
 def test_a_section_that_is_too_long_is_cut_and_closed() -> None:

@@ -21,10 +21,11 @@ def compare(base: Revision, head: Revision) -> dict[str, Any]:
         if any((before.get(name) or {}).get(key) != (after.get(name) or {}).get(key) for key in SHOWN)
         or (name in before) != (name in after)
     }
-    failing = [name for name, gate in after.items() if not gate["passed"]]
+    failing = [name for name, gate in after.items() if gate["passed"] is False]
+    pending = [name for name, gate in after.items() if gate["passed"] is None]
     absent = [str(revision) for revision, report in zip((base, head), reports, strict=True) if report is None]
-    return {"absent": absent, "n_gates": len(after), "changed": changed, "failing": failing,
-            "newly_failing": [name for name in failing if name not in before or before[name]["passed"]]}  # fmt: skip
+    return {"absent": absent, "n_gates": len(after), "changed": changed, "failing": failing, "pending": pending,
+            "newly_failing": [name for name in failing if before.get(name, {}).get("passed") is not False]}  # fmt: skip
 
 
 def _by_name(report: Any) -> dict[str, dict[str, Any]]:
@@ -37,7 +38,9 @@ def verdict(found: dict[str, Any]) -> str | None:
     if not found["n_gates"]:
         return None
     if not found["failing"]:
-        return f"all {found['n_gates']} gates pass"
+        n_pending = len(found["pending"])
+        decided = found["n_gates"] - n_pending
+        return f"all {decided} gates pass" + (f", {n_pending} pending (`make gates`)" if n_pending else "")
     newly = f", {len(found['newly_failing'])} of them newly" if found["newly_failing"] else ""
     return f"**{len(found['failing'])} of {found['n_gates']} gates fail**{newly}"
 
@@ -66,13 +69,13 @@ def markdown(found: dict[str, Any]) -> list[str]:
 def _is_turned(pair: dict[str, Any]) -> bool:
     """Return whether the outcome is another one; a gate that came and passes is not news."""
     before, after = pair["before"], pair["after"]
-    return bool((before or {"passed": True})["passed"] != (after or {"passed": True})["passed"])
+    return ((before or {}).get("passed") is False) != ((after or {}).get("passed") is False)
 
 
 def _state(gate: dict[str, Any] | None) -> str:
     if gate is None:
         return "not there"
-    word = "passed" if gate["passed"] else "**failed**"
+    word = {True: "passed", False: "**failed**", None: "pending"}[gate["passed"]]
     value, limit = (_shown(gate.get(key)) for key in ("value", "limit"))
     return f"{word}: {value}, limit {limit}"
 

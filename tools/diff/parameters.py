@@ -30,21 +30,30 @@ def _chosen(revision: Revision, params: dict[str, Any], group: str) -> Any:
 
 
 def verdict(found: dict[str, Any]) -> str | None:
-    """Return how many values changed; None where none did."""
-    n = len(found["params"]) + sum(len(leaves) for leaves in found["files"].values())
-    return f"{n} parameter{'s' * (n > 1)} changed" if n else None
+    """Return the choices that changed, and how many values did besides; None where none did."""
+    said = [f"{key} {value(before)} -> {value(after)}" for key, (before, after) in found["params"].items()]
+    n = sum(len(leaves) for group, leaves in found["files"].items() if group not in found["params"])
+    return ", ".join([*said, *([f"{n} parameter{'s' * (n > 1)} changed"] if n else [])]) or None
+
+
+def _rows(leaves: dict[str, Any], where: str = "") -> list[list[str]]:
+    return [[code(f"{where}{key}"), *map(value, change)] for key, change in leaves.items()]
 
 
 def markdown(found: dict[str, Any]) -> list[str]:
     """Return the lines of what `compare` found."""
-    rows = [[code(f"params.yaml: {key}"), *map(value, change)] for key, change in found["params"].items()]
+    rows = _rows(found["params"], "params.yaml: ")
+    others: dict[str, list[list[str]]] = {}  # another file was chosen, which differs in many values
     for group, leaves in found["files"].items():
         names = list(dict.fromkeys(str(choice) for choice in found["chosen"][group]))
-        where = f"conf/{group}/{'|'.join(names)}.yaml"
-        rows += [[code(f"{where}: {key}"), *map(value, change)] for key, change in leaves.items()]
+        if len(names) > 1:
+            others[f"conf/{group}/{names[1]}.yaml instead of {names[0]}.yaml"] = _rows(leaves)
+        else:
+            rows += _rows(leaves, f"conf/{group}/{names[0]}.yaml: ")
     if not rows:
         return ["Unchanged."]
     header = ["value", "before", "after"]
     lines = table(header, rows[:SHOWN])
-    rest = rows[SHOWN:]
-    return [*lines, "", *details(f"{len(rest)} more", table(header, rest))] if rest else lines
+    folded = {f"{len(rows) - SHOWN} more": rows[SHOWN:]} if rows[SHOWN:] else {}
+    folded |= {f"{title}: {len(listed)} values": listed for title, listed in others.items()}
+    return lines + [line for title, listed in folded.items() for line in ["", *details(title, table(header, listed))]]
