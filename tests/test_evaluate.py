@@ -100,6 +100,7 @@ def test_a_unit_that_there_is_not_is_refused_by_name(small: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_declared_costs_are_measured_at_the_threshold(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
     shutil.copytree(small, folder)
@@ -126,6 +127,7 @@ def other_task(folder: Path, target: str, *model: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_number_is_measured_by_decile_interval_and_quantile(tmp_path: Path) -> None:
     folder = other_task(tmp_path / "workspace", "size", "+model.objective={quantile:0.8}")
     query = f"SELECT * FROM '{folder}/data/evaluate/predictions.parquet'"
@@ -153,6 +155,7 @@ def test_a_number_is_measured_by_decile_interval_and_quantile(tmp_path: Path) ->
     assert (folder / "reports/evaluate/deciles.png").is_file()
 
 
+@pytest.mark.slow
 def test_each_class_is_measured_and_shown(tmp_path: Path) -> None:
     folder = other_task(tmp_path / "workspace", "colour")
     query = f"SELECT * FROM '{folder}/data/evaluate/predictions.parquet'"
@@ -170,6 +173,7 @@ def test_each_class_is_measured_and_shown(tmp_path: Path) -> None:
     assert "macro_roc_auc" in read(folder, "metrics.json")
 
 
+@pytest.mark.slow
 def test_reports_are_the_same_bytes_for_any_number_of_threads(small: Path, tmp_path: Path) -> None:
     written = []
     for threads in ("1", "2", "4"):

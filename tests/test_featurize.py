@@ -305,6 +305,7 @@ def test_components_are_scikit_learns_up_to_rounding(workspace: Path) -> None:
         assert [component[row] for component in found] == pytest.approx(values, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_components_are_the_same_bytes_again_and_on_two_threads(workspace: Path) -> None:
     rows, conf = written_rows(), {"text": {"grams": ["words", "trigrams"], "min_rows": 2, "components": 12}}
     featurized(workspace, rows, conf=conf)
@@ -329,6 +330,7 @@ def test_components_are_no_more_than_there_are_grams(workspace: Path, texts: lis
         assert [feature["squares"] for feature in plan if feature["op"] == "component"][1] == "note.words_component_1"
 
 
+@pytest.mark.slow
 def test_components_of_very_many_texts_are_those_of_a_sample(workspace: Path) -> None:
     conf = {"text": {"grams": ["words"], "min_rows": 2, "components": 4}}
     whole = featurized(workspace, written_rows(), conf=conf)

@@ -17,6 +17,8 @@ from test_slices import QUICK
 from stages.shared.evaluation.gates import better_by, judge
 from tools.gates import better_than
 
+pytestmark = pytest.mark.slow
+
 GATES = """tables:
   toy:
     slices: {greens: colour == 'green'}

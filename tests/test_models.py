@@ -194,8 +194,9 @@ def test_a_column_that_cannot_be_held_is_one_line(kind: str, task: str, column: 
 def test_what_is_made_of_a_monotone_column_is_refused_by_name(made: dict[str, Any]) -> None:
     features = [*FEATURES[:3], {"name": "made", **made}]
     conf = declared("lightgbm", "binary", monotone={"a": "increasing"})
+    recipe = Recipe(conf, "c", 7, TASKS["binary"], features)
     with pytest.raises(InputError, match=r"monotone.a: made is made of it too, and would bend it"):
-        fit_declared(conf, "c", 7, TASKS["binary"], features, rows("binary", 50, 1), rows("binary", 50, 2))
+        fit_declared(recipe, rows("binary", 50, 1), rows("binary", 50, 2))
 
 
 def test_balanced_classes_weigh_the_same_and_a_mapping_counts() -> None:

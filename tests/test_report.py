@@ -16,7 +16,9 @@ from stages.shared.report.charts import Scale, Series, bars, chart, forest, tick
 from stages.shared.report.page import page
 from stages.shared.report.parts import Html, cell, interval, number, section, table
 
-HEADINGS = ["Verdict", "Metrics", "Curves", "Decisions", "Importance", "Worst rows", "Data", "Lineage"]
+HEADINGS = [
+    "Verdict", "Metrics", "Curves", "Slices", "Decisions", "Importance", "Worst rows", "Data", "Lineage",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,7 @@ def bits(values: Any) -> list[bytes]:
     return [b"" if gone else struct.pack("<d", value) for gone, value in zip(missing, values, strict=True)]
 
 
+@pytest.mark.slow
 def test_row_and_table_have_the_same_bits_on_rows_not_trained_on(packaged: Path) -> None:
     data = packaged / "data"
     plan = json.loads((data / "featurize/plan.json").read_text())
@@ -198,6 +199,7 @@ def fitted(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "data/featurize").iterdir()}
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_byte(packaged: Path, tmp_path: Path) -> None:
     shutil.copytree(packaged, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy/data/featurize")
@@ -207,6 +209,7 @@ def test_the_number_of_threads_changes_no_byte(packaged: Path, tmp_path: Path) -
     assert fitted(tmp_path / "copy") == fitted(packaged)
 
 
+@pytest.mark.slow
 def test_rows_not_trained_on_change_nothing_that_is_fitted(packaged: Path, workspace: Path) -> None:
     rows = rows_with_gaps()
     for row in rows[1:]:
