@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -190,13 +191,14 @@ def test_third_party_imports_are_declared() -> None:
         ("stages.train", ["matplotlib", "optuna", "sqlalchemy"]),
     ],
 )
-def test_a_stage_run_imports_only_what_it_needs(module: str, heavy: list[str], small: Path) -> None:
+def test_a_stage_run_imports_only_what_it_needs(module: str, heavy: list[str], small: Path, tmp_path: Path) -> None:
     """A whole run, not just the module's top: what is imported inside functions counts too."""
     stage = module.removeprefix("stages.")
     group, takes_seed = composed(stage)
     arguments = [f"{group}={ {'data': 'toy', 'model': 'boosting'}.get(group, 'standard') }", *["seed=1"] * takes_seed]
     command = [sys.executable, "-X", "importtime", "-m", module, *arguments]
-    done = subprocess.run(command, cwd=small, env=environment(PYTHONPATH=str(ROOT)), text=True, capture_output=True)
+    folder = shutil.copytree(small, tmp_path / "workspace")
+    done = subprocess.run(command, cwd=folder, env=environment(PYTHONPATH=str(ROOT)), text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-2000:]
     imported = set(re.findall(r"\| +([a-zA-Z_0-9]+)", done.stderr))
     assert "duckdb" in imported or module == "stages.train"

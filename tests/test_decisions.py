@@ -221,6 +221,7 @@ def folder(small: Path, tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_costs_and_isotonic_run_through_to_the_wheel(folder: Path) -> None:
     path = folder / "conf/model/boosting.yaml"
     text = path.read_text().replace("threshold: f1 ", "threshold: {costs: {false_positive: 1, false_negative: 9}} ")

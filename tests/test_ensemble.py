@@ -336,6 +336,7 @@ NO_KEY = BY_KEY.replace(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "table", "contract"),
     [

@@ -280,6 +280,7 @@ def written_rows() -> list[list[str]]:
     return rows
 
 
+@pytest.mark.slow
 def test_components_are_scikit_learns_up_to_rounding(workspace: Path) -> None:
     """A weight is rounded to 1/65536, so a text of 20 words is off by at most 20 / 131072 / its norm, which is above
     the root of 20: less than 1e-4."""
@@ -317,6 +318,7 @@ def test_components_are_the_same_bytes_again_and_on_two_threads(workspace: Path)
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("texts", "n_components"), [(["", "b", "c d"], 0), (["a", "b", "a b"], 2), (["x"], 1)])
 def test_components_are_no_more_than_there_are_grams(workspace: Path, texts: list[str], n_components: int) -> None:
     rows = toy_rows()

@@ -65,6 +65,7 @@ def huge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return write_table(tmp_path_factory.mktemp("huge") / "workspace", str(request.param))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [name if name in ("boosting", "linear") else pytest.param(name, marks=pytest.mark.slow) for name in CHOICES],

@@ -77,11 +77,11 @@ def test_a_broken_row_does_not_take_the_sound_one_with_its_key(workspace: Path) 
 @pytest.mark.parametrize(
     "names",
     [
-        ["k", "rule", "score_1"],
+        pytest.param(["k", "rule", "score_1"], marks=pytest.mark.slow),
         pytest.param(["n", "value", "record"], marks=pytest.mark.slow),
         pytest.param(["raw", "line", "t0"], marks=pytest.mark.slow),
         ["select", "größe", 'a"b'],
-        ["a.b c", "row", "target"],
+        pytest.param(["a.b c", "row", "target"], marks=pytest.mark.slow),
     ],
     ids="-".join,
 )

@@ -405,6 +405,7 @@ def test_a_table_may_have_one_column_whose_blank_lines_are_rows(tmp_path: Path) 
     assert (kept, aside) == ([(1,), (None,), (3,), (None,)], [])
 
 
+@pytest.mark.slow
 def test_a_table_may_have_300_columns(tmp_path: Path) -> None:
     names = [f"n{i}" for i in range(300)]
     path = tmp_path / "wide.csv"

@@ -38,6 +38,7 @@ def test_two_runs_give_the_same_bytes(folder: Path, model: str) -> None:
     assert dvc_hash(folder / "data/train") == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["boosting", pytest.param("forest", marks=pytest.mark.slow)])
 def test_the_seed_matters(folder: Path, model: str) -> None:
     run_stage(folder, "train", f"model={model}", "seed=3")
@@ -66,6 +67,7 @@ def test_the_threshold_gives_the_best_f1_on_validation_rows(folder: Path) -> Non
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("neural", "boosting_sklearn")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["boosting", "linear", *SLOW])
 def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch

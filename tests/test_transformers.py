@@ -105,6 +105,15 @@ def choose(folder: Path, transformers: list[Any], **more: Any) -> None:
 
 
 @pytest.fixture(scope="module")
+def featurized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a feature plan that holds a transformer."""
+    folder = prepare(make_workspace(tmp_path_factory.mktemp("featurized") / "workspace"), rows_with_gaps())
+    choose(folder, MANY[:1])
+    run_stage(folder, "featurize", "features=mine")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which all stages ran, with transformers and a linear model."""
     folder = prepare(make_workspace(tmp_path_factory.mktemp("packaged") / "workspace"), rows_with_gaps())
@@ -166,6 +175,7 @@ def test_row_and_table_have_the_same_bits_on_rows_not_trained_on(packaged: Path)
         assert found == dict(zip(names, bits(expected), strict=True))
 
 
+@pytest.mark.slow
 def test_the_wheel_gives_a_row_and_a_batch_the_same_answers_and_says_what_it_needs(packaged: Path) -> None:
     """Package has replayed all test rows in batches, as evaluate saw them in the table; here rows go one by one."""
     predictor = Predictor(packaged / "site/toy_model/model")
@@ -180,6 +190,7 @@ def test_the_wheel_gives_a_row_and_a_batch_the_same_answers_and_says_what_it_nee
     assert [line.split()[1].split("=")[0] for line in required] == ["numpy>", "scikit-learn", "skops"]
 
 
+@pytest.mark.slow
 def test_parts_are_named_after_the_columns_and_add_up(packaged: Path) -> None:
     predictor = Predictor(packaged / "site/toy_model/model")
     record = {"size": 40, "age": 30, "colour": "red", "note": "a a", "day": "2024-11-02"}
@@ -363,14 +374,14 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
 
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's, of the table that it is given before it is refused
 @pytest.mark.parametrize("case", FAULTS)
-def test_what_cannot_be_a_feature_is_one_clear_line(case: str, packaged: Path, featurize: Featurize) -> None:
+def test_what_cannot_be_a_feature_is_one_clear_line(case: str, featurized: Path, featurize: Featurize) -> None:
     transformers, message = FAULTS[case]
-    before = fitted(packaged)
+    before = fitted(featurized)
     with pytest.raises(InputError, match=r"^conf/features/mine.yaml") as caught:
-        featurize(packaged, transformers, text={})
+        featurize(featurized, transformers, text={})
     [line] = [line for line in str(caught.value).splitlines() if message in line]
     assert len(line) < 320
-    assert fitted(packaged) == before
+    assert fitted(featurized) == before
 
 
 @pytest.mark.slow

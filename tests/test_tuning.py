@@ -103,6 +103,7 @@ def trials_of(files: dict[str, bytes], folder: Path) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in table.fetchall()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "threads"),
     [(2, "1"), *(pytest.param(*several, marks=pytest.mark.slow) for several in ((3, "2"), (1, "4"), (1, "1")))],

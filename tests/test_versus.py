@@ -121,6 +121,7 @@ def test_lightgbm_says_what_it_says_when_fitted_by_hand(exported: Path) -> None:
     assert answer.fit > 0
 
 
+@pytest.mark.slow
 def test_hist_gradient_boosting_survives_a_column_without_values(exported: Path) -> None:
     answer = run_rival(sys.executable, "hist_gradient_boosting", exported, budget=20, limit=100)
     y = np.array([int(row[-1] == "yes") for row in rows() if row[1] == "test"])
