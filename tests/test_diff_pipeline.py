@@ -45,7 +45,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[-1][5] = {"yes": "no", "no": "yes"}[rows[-1][5]]  # a test row
     write_toy(folder, rows[:-2] + rows[-1:])
     edit(folder, "params.yaml", "model: boosting", "model: linear")
-    edit(folder, "stages/shared/metrics.py", "EPSILON = 1e-15", "EPSILON = 1e-3")
+    edit(folder, "stages/shared/losses.py", "EPSILON = 1e-15", "EPSILON = 1e-3")
     run_in(folder, "dvc", "repro", "-q")
     commit(folder, "after")
     return folder
