@@ -168,7 +168,9 @@ def test_what_does_not_run_apart_is_not_parted(history: Path, tmp_path: Path) ->
     shutil.copytree(history, folder, symlinks=True)
     run_in(folder, "git", "checkout", "-q", "-f", "before")
     run_in(folder, "dvc", "checkout", "-q")
-    edit(folder, "stages/evaluate.py", "    plot_points: int", "    wanted: int\n    plot_points: int")
+    edit(
+        folder, "stages/shared/evaluation/declared.py", "    plot_points: int", "    wanted: int\n    plot_points: int"
+    )
     (folder / "conf/evaluation/quick.yaml").write_text(
         (folder / "conf/evaluation/quick.yaml").read_text() + "wanted: 1\n"
     )
