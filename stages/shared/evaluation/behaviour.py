@@ -19,6 +19,7 @@ from stages.runtime.forms import MOMENTS, NUMBERS, text_of
 from stages.runtime.model import Model
 from stages.runtime.plan import compile_row
 from stages.runtime.predictor import answer
+from stages.runtime.transformer import RefusedValues, load_transformers
 from stages.shared.errors import did_you_mean
 from stages.shared.evaluation.demands import BehaviourTest, Case
 from stages.shared.evaluation.members import KEPT, condition_sql, expression_faults, read_masks
@@ -37,18 +38,26 @@ class Asked:
 
     def __init__(self, contract: Contract, model: Model) -> None:
         self.contract, self.model = contract, model
-        self._featurize = compile_row(read_json(PLAN))
+        self._compiled = compile_row(read_json(PLAN), load_transformers(PLAN.parent))
 
     def score(self, records: Iterable[Record]) -> tuple[Array, Array]:
         """Return (which records the contract takes, the scores of those, shape (n, n_outputs))."""
         rows, taken = [], []
         for record in records:
             values, refusing = self.check(record)
-            taken.append(not refusing)
-            if not refusing:
-                rows.append(self._featurize(values))
+            row = None if refusing else self._featurize(values)
+            taken.append(row is not None)
+            if row is not None:
+                rows.append(row)
         scores = self.model.score_matrix(np.array(rows)) if rows else np.empty((0, self.model.n_outputs))
         return np.array(taken, dtype=bool), scores
+
+    def _featurize(self, values: dict[str, Any]) -> list[float] | None:
+        """Return the features of typed values; None where a transformer refuses them."""
+        try:
+            return self._compiled(values)
+        except RefusedValues:
+            return None
 
     def check(self, record: Record) -> tuple[dict[str, Any], list[Violation]]:
         """Return the typed values of a record, and why the contract refuses it."""
