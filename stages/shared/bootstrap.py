@@ -10,7 +10,7 @@ percentiles for R2, and for macro F1 of few groups; an acceleration (BCa) added 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from statistics import NormalDist
 from typing import Any
 
@@ -41,10 +41,10 @@ def measure(
 
 
 def over_resamples(
-    measures: dict[str, Callable[[Array], dict[str, Array]]], rows: Rows, n_resamples: int, seed: int
+    measures: Mapping[str, Callable[[Array], Mapping[str, Array]]], rows: Rows, n_resamples: int, seed: int
 ) -> dict[str, dict[str, Array]]:
     """Return what each function gives of the resamples, {name: {metric: shape (..., 1 + n_resamples)}}."""
-    parts: dict[str, list[dict[str, Array]]] = {name: [] for name in measures}
+    parts: dict[str, list[Mapping[str, Array]]] = {name: [] for name in measures}
     progress, done = Progress("evaluate", "resamples", n_resamples), 0
     for W in resample(rows, n_resamples, seed):
         for name, function in measures.items():

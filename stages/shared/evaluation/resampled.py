@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from stages.runtime.contract import Contract
-from stages.shared.bootstrap import interval, resample
+from stages.shared import bootstrap
 from stages.shared.metrics import HIGHER_IS_BETTER, Cut, compute
-from stages.shared.progress import Progress
 from stages.shared.rows import Rows
 
 Array = np.ndarray[Any, Any]
@@ -35,16 +34,8 @@ class Sample:
 
 def over_resamples(sample: Sample, statistics: Mapping[str, Statistic]) -> dict[str, Values]:
     """Return {name: {statistic: shape (1 + n_resamples,)}}, NaN where a resample gives no value."""
-    parts: dict[str, list[Mapping[str, Array]]] = {name: [] for name in statistics}
-    progress, done = Progress("evaluate", "resamples of slices", sample.resamples), 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        for W in resample(sample.rows, sample.resamples, sample.seed):
-            for name, statistic in statistics.items():
-                parts[name].append(statistic(W))
-            done += len(W)
-            progress.update(done - 1)  # the first is the sample itself
-    progress.close()
-    return {name: {m: np.concatenate([part[m] for part in found]) for m in found[0]} for name, found in parts.items()}
+        return bootstrap.over_resamples(statistics, sample.rows, sample.resamples, sample.seed)
 
 
 def metrics_within(sample: Sample, is_inside: Array) -> Statistic:
@@ -78,7 +69,7 @@ def summary(values: Array, confidence: float) -> dict[str, Any]:
     """Return value, low and high; None for each where the sample, or every resample, has no value."""
     if np.isnan(values[0]) or np.isnan(values[1:]).all():
         return {"value": None, "low": None, "high": None}
-    return interval(values, confidence)
+    return bootstrap.interval(values, confidence)
 
 
 def contrast(metric: str, values: Array, confidence: float) -> dict[str, Any]:
@@ -86,7 +77,4 @@ def contrast(metric: str, values: Array, confidence: float) -> dict[str, Any]:
     row = summary(values, confidence)
     if row["value"] is None or metric not in HIGHER_IS_BETTER:
         return row
-    is_higher, is_lower = row["low"] > 0, row["high"] < 0
-    if not (is_higher or is_lower):
-        return {**row, "verdict": "cannot tell"}
-    return {**row, "verdict": "better" if is_higher == HIGHER_IS_BETTER[metric] else "worse"}
+    return bootstrap.difference(metric, values, confidence)
