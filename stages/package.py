@@ -159,7 +159,10 @@ def make_wheel(folder: Path, conf: PackagingConf, name: str, own: dict[str, byte
         f"{name}/model/{member}": content
         for member, content in (model | {"manifest.json": json_bytes(manifest)}).items()
     }
-    members |= {f"{name}/runtime/{source.name}": source.read_bytes() for source in sorted(RUNTIME.glob("*.py"))}
+    members |= {
+        f"{name}/runtime/{source.relative_to(RUNTIME).as_posix()}": source.read_bytes()
+        for source in sorted(RUNTIME.rglob("*.py"))
+    }
     content = hashlib.sha256(
         b"".join(path.encode() + hashlib.sha256(members[path]).digest() for path in sorted(members))
     )

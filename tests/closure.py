@@ -27,7 +27,7 @@ def imports(path: Path) -> list[Path]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parent = path.parent.as_posix().replace("/", ".") if node.level == 1 else ""
+            parent = ".".join(path.parts[: -node.level]) if node.level else ""
             module = ".".join(part for part in (parent, node.module or "") if part)
             found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     candidates = [Path(name.replace(".", "/") + ".py") for name in found]

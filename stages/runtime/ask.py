@@ -1,0 +1,63 @@
+"""NAME predict|explain < rows.jsonl, NAME info, NAME verify."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import api
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands; the function behind each returns its exit status."""
+    for name, function, told in (
+        ("predict", _predict, "answer JSON records, one a line, from standard input"),
+        ("explain", _explain, "likewise, with what each column adds to the answer"),
+        ("info", _info, "name, version, inputs and lineage as JSON"),
+        ("verify", _verify, "check every file's hash and replay the example records"),
+    ):
+        commands.add_parser(name, help=told).set_defaults(run=function)
+
+
+def _predict(_: argparse.Namespace) -> int:
+    return _answers(api.predict)
+
+
+def _explain(_: argparse.Namespace) -> int:
+    return _answers(api.explain)
+
+
+def _answers(ask: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    refused = 0
+    for line in sys.stdin:
+        if line.strip():
+            answer = _answer(line, ask)
+            refused += "violations" in answer
+            print(json.dumps(answer, ensure_ascii=False), flush=True)
+    return 1 if refused else 0
+
+
+def _answer(line: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        return {"violations": [{"column": None, "rule": "json", "value": str(error)}]}
+    if not isinstance(record, dict):
+        return {"violations": [{"column": None, "rule": "object", "value": line.strip()}]}
+    try:
+        return ask(record)
+    except api.BrokenContract as error:
+        return {"violations": [{"column": v.column, "rule": v.rule, "value": v.value} for v in error.violations]}
+
+
+def _info(_: argparse.Namespace) -> int:
+    print(json.dumps(api.info(), indent=1, ensure_ascii=False))
+    return 0
+
+
+def _verify(_: argparse.Namespace) -> int:
+    print(f"{api.verify()} example records answered exactly as packaged")
+    return 0
