@@ -7,8 +7,9 @@ import sys
 from types import ModuleType
 
 from . import api, ask
+from .scoring import command as scoring
 
-COMMANDS: list[ModuleType] = [ask]
+COMMANDS: list[ModuleType] = [ask, scoring]
 
 
 def main(argv: list[str] | None = None) -> None:
