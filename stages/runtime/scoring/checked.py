@@ -53,7 +53,10 @@ class Check:
             FROM (SELECT {", ".join(base)} FROM {source})))))))"""
 
     def violations(self, table: str) -> str:
-        """Return the query of (row, column, rule, value) of each rule that refuses a row of `query`'s answer."""
+        """Return the query of (row, column, rule, value, _number) of each rule that refuses a row of `query`'s answer.
+
+        `_number` has the order of a row's rules: that of the columns, then that of the rules between them.
+        """
         arms = [f"WHEN 'r{p}' THEN {literal(name)}" for name, p in self.places.items()]
         values = [f"WHEN 'r{p}' THEN _texts[{p + 1}]" for p in self.places.values()]
         texts = {name: f"_texts[{place + 1}]" for name, place in self.places.items()}
@@ -61,10 +64,10 @@ class Check:
             arms.append(f"WHEN 'x{number}' THEN {literal(name)}")
             values.append(f"WHEN 'x{number}' THEN {involved_sql(self.contract, name, texts)}")
         return f"""SELECT _row AS "row", CASE _place {" ".join(arms)} END AS "column", _rule AS rule,
-                CASE _place {" ".join(values)} END AS value
+                CASE _place {" ".join(values)} END AS value, _number
             FROM (SELECT *, split_part(_fault, ':', 1) AS _place, split_part(_fault, ':', 2) AS _rule
             FROM (SELECT _row, _texts, unnest(_broken) AS _fault, generate_subscripts(_broken, 1) AS _number
-            FROM {table} WHERE _broken IS NOT NULL)) ORDER BY _row, _number"""
+            FROM {table} WHERE _broken IS NOT NULL))"""
 
     def nulled(self, table: str) -> str:
         """Return the query of (column, rule, number of values that were made missing)."""

@@ -37,8 +37,9 @@ class Job:
     dialect: Dialect | None  # of a CSV; None for Parquet
 
     def file(self, number: int, what: str) -> Path:
-        """Return the path of a part's `answers` or `rejected` rows, or of its `counts`."""
-        return Path(self.folder, f"{what}-{number:06d}.{'json' if what == 'counts' else self.form}")
+        """Return the path of a part's `answers` or `rejected` rows, of its `counts`, or of a CSV's `text`."""
+        suffix = {"counts": "json", "text": "csv"}.get(what, self.form)
+        return Path(self.folder, f"{what}-{number:06d}.{suffix}")
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,15 @@ class Scorer:
     def score(self, part: Part) -> dict[str, Any]:
         """Write the part's files and return its counts: rows, answered, rejected {column: {rule: n}}, nulled."""
         unreadable = self._check(part)
-        rejected = f"SELECT * FROM ({self.check.violations('checked')})"
+        rejected = self.check.violations("checked")
         if unreadable:
-            rejected += ' UNION ALL SELECT "row", NULL, rule, value FROM unreadable'
+            rejected += ' UNION ALL SELECT "row", NULL, rule, value, 0 FROM unreadable'
         scores, refused = self._scores()
         if refused:
             self._register("refused", ["row", "column", "value"], refused)
             rejected += ' UNION ALL SELECT "row", "column", \'transformer\', value FROM refused'
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE rejected AS {rejected}")
-        self._copy('SELECT * FROM rejected ORDER BY "row"', part.number, "rejected")
+        self._copy('SELECT * EXCLUDE (_number) FROM rejected ORDER BY "row", _number', part.number, "rejected")
         self._write_answers(scores, part.number)
         counts = self._counts(part)
         _replace(self.job.file(part.number, "counts"), json.dumps(counts).encode())

@@ -120,10 +120,13 @@ class TextTable:
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the pieces. Raises BadTable where a quote is never closed, or the file is damaged."""
-        while found := self._take(self.n_rows):
-            text, n_records = found
-            yield Piece(self.n_records, n_records, text, self.source.n_bytes)
-            self.n_records += n_records
+        try:
+            while found := self._take(self.n_rows):
+                text, n_records = found
+                yield Piece(self.n_records, n_records, text, self.source.n_bytes)
+                self.n_records += n_records
+        finally:
+            self.source.close()
 
     def _take(self, n_wanted: int) -> tuple[bytes, int] | None:
         """Return the text of up to `n_wanted` records and their number, None at the end."""
@@ -161,11 +164,12 @@ class _Source:
         self.encoding = encoding
         self.decoder = None if is_utf8 else codecs.getincrementaldecoder(encoding)("strict")
         self.text, self.is_over, self.is_begun = b"", False, False
+        self.n_bytes = 0  # of the file, that were read
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the file that were read."""
-        return self.raw.tell()
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        self.raw.close()
 
     def more(self, n_bytes: int = SIZE) -> bool:
         """Read on; return whether there was anything. Raises BadTable for a damaged file."""
@@ -178,6 +182,7 @@ class _Source:
         except DAMAGED as error:
             raise BadTable(f"{self.path}: the file is damaged: {error}") from None
         self.is_over = not chunk
+        self.n_bytes = self.raw.tell()
         if self.decoder is not None:
             try:
                 chunk = self.decoder.decode(chunk, final=self.is_over).encode()
