@@ -8,8 +8,9 @@ from types import ModuleType
 
 from . import api, ask
 from .scoring import command as scoring
+from .serving import command as serving
 
-COMMANDS: list[ModuleType] = [ask, scoring]
+COMMANDS: list[ModuleType] = [ask, serving, scoring]
 
 
 def main(argv: list[str] | None = None) -> None:
