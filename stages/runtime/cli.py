@@ -7,10 +7,11 @@ import sys
 from types import ModuleType
 
 from . import api, ask
+from .journal import command as journal
 from .scoring import command as scoring
 from .serving import command as serving
 
-COMMANDS: list[ModuleType] = [ask, serving, scoring]
+COMMANDS: list[ModuleType] = [ask, serving, scoring, journal]
 
 
 def main(argv: list[str] | None = None) -> None:
