@@ -50,7 +50,7 @@ class Route:
     path: str
     method: bytes
     function: Callable[[Service, Request], Found]
-    is_open: bool = False  # answers without an API key, and however much is at work
+    is_open: bool = False  # answers without an API key
 
 
 class Service:
@@ -88,7 +88,6 @@ class Service:
             raise Refused("unauthorized")
         if method == b"POST":
             self._check_body_headers(request.headers)
-        if not route.is_open:
             if self.n_at_work >= self.limits.concurrent:
                 raise Refused("busy")
             self.n_at_work += 1
