@@ -69,7 +69,9 @@ def _to_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         connection.execute(f"COPY ({query}) TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)")
     except duckdb.InvalidInputException as error:
-        raise DamagedLog(f"{path}: {str(error).splitlines()[0]}") from None
+        said = str(error).splitlines()[0]
+        place = said.partition('", ')[2] or said
+        raise DamagedLog(f"{path}: not lines of JSON: {place}") from None
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     draft.replace(path.with_suffix(PARQUET))

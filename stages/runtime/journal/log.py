@@ -1,4 +1,4 @@
-"""The prediction log: every answer as a line of JSON, written by a thread of its own so that no answer waits for a disk.
+"""The prediction log: every answer as a line of JSON, written by a thread of its own, so that none waits for a disk.
 
 `append` puts an entry into a queue, microseconds; the thread writes what is there twenty times a second and syncs once
 a second. What does not fit into the queue, because the disk is full or slow, is counted, in `count` and, as soon as
@@ -24,6 +24,7 @@ TICK, SYNC, PAUSE = 0.05, 1.0, 0.0003  # seconds: between looks, between syncs, 
 CHUNK = 32  # records turned into lines at once: a tenth of a millisecond
 MOST_RECORDS = 50_000  # in the queue
 MOST_BYTES, MOST_SECONDS = 64_000_000, 3600.0  # of one file
+CLOSED = -1  # no file yet
 EXPLAINED = ("base", "contributions")
 Entry = Mapping[str, Any]
 
@@ -44,10 +45,6 @@ class PredictionLog:
         self, folder: Path, version: str, redact: Collection[str] = (), count: Callable[[str, int], None] = _ignore
     ) -> None:
         self.folder, self.version, self.redact, self.count = folder, version, tuple(redact), count
-        folder.mkdir(parents=True, exist_ok=True)
-        torn = mend_all(folder)
-        if torn:
-            count("torn", torn)
         self._encode = _encoder()
         self._queue: deque[Entry] = deque()
         self._n_in = self._n_out = 0  # records into the queue and out of it: each is one thread's to count
@@ -56,7 +53,7 @@ class PredictionLog:
         )
         self._making: Iterator[bytes] = iter(())  # lines of the entry that is at work
         self._chunk: list[bytes] = []  # lines that are to be written next
-        self._open()
+        self._file, self._size, self._since, self._synced = CLOSED, 0, 0.0, 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
@@ -76,26 +73,35 @@ class PredictionLog:
         self._stop.set()
         self._thread.join(seconds)
 
-    def _open(self) -> None:
-        self._file, self._path = new_file(self.folder)
-        self._size, self._since, self._synced = 0, time.monotonic(), time.monotonic()
+    def _open(self) -> bool:
+        """Begin a file, and say whether there is one; where the disk has no room, it may have later."""
+        try:
+            file, self._path = new_file(self.folder)
+        except OSError:
+            return False
+        self._file, self._size, self._since, self._synced = file, 0, time.monotonic(), time.monotonic()
+        return True
 
     def _run(self) -> None:
+        with contextlib.suppress(OSError):  # a disk that cannot be written to; whoever comes next mends
+            torn = mend_all(self.folder)
+            self.count("torn", torn)
         while not self._stop.wait(TICK):
             self._write()
         self._write()
         self._fail(self._n_in - self._n_out)
-        self._close_file()
+        if self._file != CLOSED:
+            self._close_file()
 
     def _write(self) -> None:
         """Write all there is, chunk by chunk, until the disk refuses."""
         while (self._fill() or self._unnoted()) and self._write_chunk():
             time.sleep(PAUSE)
         now = time.monotonic()
-        if now - self._synced > SYNC:
+        if self._size and now - self._synced > SYNC:
             self._sync()
         if self._size > MOST_BYTES or (self._size and now - self._since > MOST_SECONDS):
-            self._rotate()
+            self._close_file()  # what comes next begins another
 
     def _fill(self) -> bool:
         """Make the lines of the next chunk; return whether there are any."""
@@ -122,6 +128,8 @@ class PredictionLog:
 
     def _append(self, content: bytes) -> bool:
         """Write it all, or nothing of it; say which."""
+        if self._file == CLOSED and not self._open():
+            return False
         try:
             if os.write(self._file, content) == len(content):
                 self._size += len(content)
@@ -162,22 +170,11 @@ class PredictionLog:
             os.fsync(self._file)
         self._synced = time.monotonic()
 
-    def _rotate(self) -> None:
-        """Go on in a new file; in the old one where there can be none."""
-        old = self._file
-        try:
-            self._open()
-        except OSError:
-            return
-        os.fsync(old)
-        os.close(old)
-
     def _close_file(self) -> None:
-        """Sync and close; a file that nothing was written to goes."""
+        """Sync and close."""
         self._sync()
-        if not self._size:
-            self._path.unlink(missing_ok=True)
         os.close(self._file)
+        self._file, self._size = CLOSED, 0
 
 
 def _encoder() -> Callable[[Any], bytes]:
