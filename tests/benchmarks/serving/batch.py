@@ -105,9 +105,10 @@ def make_table(path: Path, n_rows: int) -> Path:
     connection.execute("SET memory_limit = '2GB'")
     connection.execute(f"CREATE TABLE kept AS SELECT row_number() OVER () - 1 AS place, {columns} "
                        "FROM 'data/prepare/kept.parquet'")  # fmt: skip
+    [(n_kept,)] = connection.execute("SELECT count(*) FROM kept").fetchall()
     connection.execute(
-        f"""COPY (SELECT i + 1 AS "row#", kept.* EXCLUDE (place) FROM range({n_rows}) AS every(i)
-            JOIN kept ON place = (i * 7919) % (SELECT count(*) FROM kept)) TO '{path}' (COMPRESSION zstd)"""
+        f"""COPY (SELECT i + 1 AS "row#", kept.* EXCLUDE (place) FROM (SELECT i, (i * 7919) % {n_kept} AS place
+            FROM range({n_rows}) AS every(i)) JOIN kept USING (place)) TO '{path}' (COMPRESSION zstd)"""
     )
     return path
 
