@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PIPELINE, run_stage
 from served import Served, examples, is_alive, serving, unpack, wait_until
 
 JSON = {"Content-Type": "application/json"}
@@ -242,3 +244,32 @@ def test_a_worker_that_cannot_start_again_is_tried_later_and_the_others_serve(tw
         assert wait_until(lambda: two.metrics()["model_worker_starts_total"] == 3, 30)
     finally:
         model.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_a_slow_model_is_asked_aside_and_answers_the_same(small: Path, tmp_path: Path) -> None:
+    """A stored forest takes milliseconds a row, its sampled explanations more: /health is answered meanwhile."""
+    folder = Path(shutil.copytree(small, tmp_path / "workspace"))
+    for stage, arguments in {**PIPELINE, "train": ["model=forest", "seed=1"]}.items():
+        if stage in ("train", "evaluate", "package"):
+            run_stage(folder, stage, *arguments)
+    site = unpack(folder / "data/package", tmp_path / "site")
+    found = examples(site)
+    with serving(site) as served:
+        answers = [served.ask("/predict", example["record"]).body["probabilities"] for example in found]
+        assert answers == [example["answer"]["probabilities"] for example in found]
+        batch = served.ask("/predict", [example["record"] for example in found] * 40).body["answers"]
+        assert batch == [example["answer"] for example in found] * 40
+        records = [example["record"] for example in found]
+        broken = {**records[0], "size": 500}
+        assert served.ask("/predict", broken).status == 422
+        assert served.ask("/predict", [records[0], broken]).body["violations"][0]["row"] == 1
+        explaining = threading.Thread(target=served.ask, args=("/explain", records), daemon=True)
+        explaining.start()
+        waits = []
+        while explaining.is_alive():
+            start = time.monotonic()
+            assert served.ask("/health").status == 200
+            waits.append(time.monotonic() - start)
+        assert len(waits) > 3
+        assert sorted(waits)[len(waits) // 2] < 0.1
