@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .contract import Contract, Violation, check_row
+from .check import compile_check
+from .contract import Contract, Violation
 from .model import Model
 from .plan import compile_row
 from .shapley import source_of
@@ -36,6 +37,7 @@ class Predictor:
         self.features = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.model = Model(folder)
         self._row_features = compile_row(self.features, load_transformers(folder))
+        self._check = compile_check(self.contract, self.contract.inputs)
         self._columns = [source_of(feature) for feature in self.features]
 
     def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +78,11 @@ class Predictor:
         }
 
     def _featurize(self, record: Mapping[str, Any]) -> list[float]:
-        values, violations = check_row(self.contract, record, self.contract.inputs)
-        refusing = [violation for violation in violations if violation.action != "null"]
-        if refusing:
-            raise BrokenContract(refusing)
+        values, violations = self._check(record)
+        if violations:
+            refusing = [violation for violation in violations if violation.action != "null"]
+            if refusing:
+                raise BrokenContract(refusing)
         try:
             return self._row_features(values)
         except RefusedValues as error:
