@@ -88,8 +88,8 @@ def test_what_lightgbm_imports_and_we_do_not_is_left_out(lock: Path) -> None:
     [
         ({"linear"}, False, {"numpy"}),
         ({"lightgbm"}, True, {"numpy", "lightgbm", "tzdata"}),
-        ({"lightgbm", "skops"}, False, {"numpy", "lightgbm", "scipy", "scikit-learn", "skops", "joblib", "narwhals", "cloudpickle",
-                                        "threadpoolctl", "packaging", "prettytable", "wcwidth"}),
+        ({"lightgbm", "skops"}, False, {"numpy", "lightgbm", "scipy", "scikit-learn", "skops", "joblib", "narwhals",
+                                        "cloudpickle", "threadpoolctl", "packaging", "prettytable", "wcwidth"}),
     ],
 )  # fmt: skip
 def test_a_model_needs_what_its_kind_needs(kinds: set[str], has_zones: bool, expected: set[str]) -> None:
