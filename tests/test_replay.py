@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from stages.runtime.manifest import MANIFEST, VERSION, manifest_source, version_source
 from stages.shared.errors import InputError
 from stages.shared.packaging.environment import clean_environment
 from stages.shared.packaging.replay import check_latency, replay
+from stages.shared.packaging.requirements import Pin, packages_of, read_lock, served_by
 from stages.shared.packaging.served import batches
 
-NEEDED = ["numpy", "lightgbm", "msgspec", "uvloop", "httptools"]
+NEEDED = served_by(read_lock(), packages_of(["lightgbm"], has_zones=False))
 Examples = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
@@ -33,16 +35,19 @@ def examples(wheel: Path) -> Examples:
 
 
 def changed(wheel: Path, folder: Path, member: str, old: str, new: str) -> Path:
-    """Return a copy of the wheel with other text in one of its sources."""
-    copy = folder / wheel.name
-    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(copy, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            if name == member:
-                assert old.encode() in content
-                content = content.replace(old.encode(), new.encode())
-            target.writestr(name, content)
-    return copy
+    """Return a copy of the wheel with other text in one of its sources, and a manifest that agrees with it."""
+    with zipfile.ZipFile(wheel) as source:
+        package = {Path(name).relative_to("toy_model").as_posix(): source.read(name)
+                   for name in source.namelist() if name.startswith("toy_model/")}  # fmt: skip
+    assert old.encode() in package[member]
+    package[member] = package[member].replace(old.encode(), new.encode())
+    stated = json.loads(package[MANIFEST])
+    manifest = manifest_source(stated["version"], {path: package[path] for path in stated["files"]})
+    package |= {MANIFEST: manifest, VERSION: version_source(stated["version"], manifest)}
+    with zipfile.ZipFile(folder / wheel.name, "w") as target:
+        for path, content in package.items():
+            target.writestr(f"toy_model/{path}", content)
+    return folder / wheel.name
 
 
 def test_wheel_that_says_what_was_expected_passes(wheel: Path, examples: Examples) -> None:
@@ -75,14 +80,14 @@ def test_other_answer_of_the_wheel_is_told_with_its_row(wheel: Path, examples: E
 def test_fault_of_the_service_is_seen(
     wheel: Path, examples: Examples, tmp_path: Path, member: str, old: str, new: str, who: str
 ) -> None:
-    copy = changed(wheel, tmp_path, f"toy_model/runtime/{member}", old, new)
+    copy = changed(wheel, tmp_path, f"runtime/{member}", old, new)
     with pytest.raises(RuntimeError, match=who):
         replay(copy, "toy_model", NEEDED, *examples, n_alone=2)
 
 
 def test_missing_distribution_is_named(wheel: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no-such-thing, which the wheel needs, is not installed"):
-        clean_environment(tmp_path / "env", wheel, ["no-such-thing"])
+        clean_environment(tmp_path / "env", wheel, [Pin("no-such-thing", "1.0", "", [], [])])
 
 
 def test_latency_beyond_the_budget_stops_the_stage() -> None:

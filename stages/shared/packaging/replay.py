@@ -11,6 +11,7 @@ from typing import Any
 
 from stages.shared.errors import InputError
 from stages.shared.packaging.environment import clean_environment
+from stages.shared.packaging.requirements import Pin
 from stages.shared.packaging.served import serving
 from stages.shared.progress import Progress
 
@@ -21,7 +22,7 @@ import importlib, json, sys
 model, alone, batch = importlib.import_module(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 records = [json.loads(line) for line in sys.stdin]
 for start in range(0, len(records), batch):
-    for answer in model.predict_many(records[start:start + batch]):
+    for answer in model.predict(records[start:start + batch]):
         print(json.dumps(answer), flush=True)
 for record in records[:alone]:
     print(json.dumps(model.predict(record)), flush=True)
@@ -30,7 +31,7 @@ Record = dict[str, Any]
 
 
 def replay(
-    wheel: Path, name: str, needed: Iterable[str], records: list[Record], expected: list[Record], n_alone: int
+    wheel: Path, name: str, needed: Iterable[Pin], records: list[Record], expected: list[Record], n_alone: int
 ) -> float:
     """Ask for all records together and the first `n_alone` also alone; return the latency of one over HTTP as a ratio
     to an empty answer's.
