@@ -23,8 +23,8 @@ from stages.shared.errors import InputError, run
 from stages.shared.files import json_bytes, read_json, read_table, replacing, write_json
 from stages.shared.lineage import dvc_hash
 from stages.shared.packaging.members import kinds_of, model_files, package_members, transformer_files
-from stages.shared.packaging.replay import replay
-from stages.shared.packaging.requirements import extras, packages_of, read_lock, requirements_files, requires
+from stages.shared.packaging.replay import check_latency, replay
+from stages.shared.packaging.requirements import extras, packages_of, read_lock, requirements_files, requires, served_by
 from stages.shared.packaging.sbom import FILE as BILL
 from stages.shared.packaging.sbom import bill_of_materials
 from stages.shared.packaging.wheel import Distribution, build_wheel
@@ -46,6 +46,7 @@ class PackagingConf:
     name: str
     version: str
     replay_alone: int | None = field(metadata={"min": 0})
+    max_latency_ratio: float | None = field(metadata={"min": 1})
     examples: int = field(metadata={"min": 1})
 
 
@@ -63,13 +64,15 @@ def main() -> None:
     with replacing(DATA, REPORTS) as (data, written):
         wheel, card = make_wheel(data, conf, name, contract, examples)
         n_alone = len(records) if conf.replay_alone is None else min(conf.replay_alone, len(records))
-        replay(wheel, name, records, expected, n_alone)
+        ratio = replay(wheel, name, served_by(read_lock(), packages(contract)), records, expected, n_alone)
+        check_latency(ratio, conf.max_latency_ratio, f"conf/packaging/{choice}.yaml")
         (written / "card.md").write_text(card, encoding="utf-8")
         summary = {"wheel_bytes": wheel.stat().st_size, "replayed": len(records), "replayed_alone": n_alone}
         write_json(written / "summary.json", summary)
     print(
         f"package: {DATA}/{wheel.name}  {summary['wheel_bytes']} bytes; "
-        f"{len(records)} test rows replayed, {n_alone} also alone, all equal"
+        f"{len(records)} test rows replayed in process and over HTTP, {n_alone} also alone, all equal; "
+        f"one row takes {ratio:.1f} times an empty answer"
     )
 
 
@@ -89,6 +92,12 @@ def make_lineage(name: str, needed: list[str]) -> dict[str, Any]:
     return {"name": name, "made_from": made_from, "model": model}
 
 
+def packages(contract: Contract) -> list[str]:
+    """Return the packages that the model calls for."""
+    has_zones = any(column.timezone for column in contract.columns.values())
+    return packages_of(kinds_of(MODEL, FEATURES), has_zones)
+
+
 def make_card(name: str, contract: Contract, lineage: dict[str, Any]) -> str:
     """Return the model card."""
     reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
@@ -101,18 +110,16 @@ def make_wheel(
     folder: Path, conf: PackagingConf, name: str, contract: Contract, examples: list[dict[str, Any]]
 ) -> tuple[Path, str]:
     """Build the wheel; return its path and the card in it."""
-    pins = read_lock()
-    has_zones = any(column.timezone for column in contract.columns.values())
-    packages = packages_of(kinds_of(MODEL, FEATURES), has_zones)
-    needed = requires(pins, packages)
+    pins, needing = read_lock(), packages(contract)
+    needed = requires(pins, needing)
     lineage = make_lineage(name, needed)
     card = make_card(name, contract, lineage)
     sources = [PREPARED / "contract.json", FEATURES / "plan.json"]
     own = {"card.md": card.encode(), "lineage.json": json_bytes(lineage), "examples.json": json_bytes(examples)}
     own |= {source.name: source.read_bytes() for source in sources} | transformer_files(FEATURES) | model_files(MODEL)
-    own |= requirements_files(pins, packages, name)
+    own |= requirements_files(pins, needing, name)
     version, members = package_members(name, conf.version, own)
-    bill = bill_of_materials(name, version, pins, packages, members)
+    bill = bill_of_materials(name, version, pins, needing, members)
     about = Distribution(name, version, SUMMARY, needed, extras(pins), f"{name}.runtime.cli:main")
     return build_wheel(folder, about, members, {BILL: bill}), card
 

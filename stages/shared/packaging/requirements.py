@@ -12,7 +12,7 @@ from stages.shared.errors import InputError
 LOCK = Path("requirements.txt")
 PREDICT = ["numpy"]
 BY_KIND = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # what loads a model of that kind
-EXTRAS = {"serve": ["uvicorn", "uvloop", "httptools", "msgspec"], "score": ["duckdb"]}
+EXTRAS = {"serve": ["uvloop", "httptools", "msgspec"], "score": ["duckdb"]}
 # Only its shared library is loaded (runtime/booster.py): SciPy, 140 MB, is what its Python module imports.
 LOADED_ALONE = {"lightgbm"}
 
@@ -73,6 +73,11 @@ def requires(pins: list[Pin], packages: list[str]) -> list[str]:
 def extras(pins: list[Pin]) -> dict[str, list[str]]:
     """Return the requirements of each extra, as locked."""
     return {extra: [pin.requirement for pin in pins if pin.name in names] for extra, names in EXTRAS.items()}
+
+
+def served_by(pins: list[Pin], packages: list[str]) -> list[Pin]:
+    """Return the pins of all that the packaged model and its service need."""
+    return closure(pins, [*packages, *EXTRAS["serve"]])
 
 
 def requirements_files(pins: list[Pin], packages: list[str], name: str) -> dict[str, bytes]:
