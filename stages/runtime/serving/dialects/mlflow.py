@@ -1,9 +1,9 @@
 """MLflow's scoring protocol: what `POST /invocations` takes and answers.
 
-Four forms of JSON, and CSV with a header; https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/. The answer
-is `{"predictions": [...]}`: labels, as predict() of scikit-learn gives them, or numbers. As with an MLflow model whose
-signature has no parameters, `params` is taken and changes nothing. Stricter than MLflow: unknown columns and keys, short
-rows and columns of unequal length are refused.
+Four forms of JSON, and CSV with a header. The answer is `{"predictions": [...]}`: labels, as predict() of scikit-learn
+gives them, or numbers. As with an MLflow model whose signature has no parameters, `params` is taken and changes
+nothing. Stricter than MLflow: unknown columns and keys, and short rows, are refused.
+https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BESIDES = ("params",)
 
 
 def read_json(body: Any) -> list[Record]:
-    """Return the records of a decoded body, in order. Raises RefusedRequest."""
+    """Return the records of a decoded body, in order. Raises RefusedRequest with all that is wrong with it."""
     if not isinstance(body, dict):
         raise RefusedRequest([Fault("", "object")])
     given = [key for key in body if key in FORMS]
@@ -52,11 +52,6 @@ def read_csv(text: str) -> list[Record]:
 def write(answers: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the body of the answer to records."""
     return {"predictions": [answer["prediction"] for answer in answers]}
-
-
-def write_error(message: str) -> dict[str, Any]:
-    """Return what the body of a refusal holds besides the faults."""
-    return {"error_code": "BAD_REQUEST", "message": message}
 
 
 def _split(key: str, given: Any) -> list[Record]:

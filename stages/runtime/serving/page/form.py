@@ -86,8 +86,8 @@ def _control(place: int, name: str, column: Column, values: list[str]) -> str:
 
 
 def _select(common: str, options: list[str], value: str) -> str:
-    shown = "".join(
-        f'<option value="{escape(option)}"{" selected" if option == value else ""}>{escape(option) or "(missing)"}</option>'
-        for option in ["", *options]
-    )
+    shown = ""
+    for option in ["", *options]:
+        chosen = " selected" if option == value else ""
+        shown += f'<option value="{escape(option)}"{chosen}>{escape(option) or "(missing)"}</option>'
     return f"<select {common}>{shown}</select>"

@@ -36,7 +36,8 @@ th{font-weight:400;overflow-wrap:anywhere;width:42%}td.number{text-align:right;w
 td.bar{padding-left:.6rem}
 .track{position:relative;height:.9rem}.fill{position:absolute;top:0;bottom:0;min-width:1px;background:var(--up)}
 .fill.down{background:var(--down)}
-#faults{border:2px solid var(--bad);margin-bottom:1rem}#faults h2{color:var(--bad)}#faults ul{margin:0;padding-left:1.2rem}
+#faults{border:2px solid var(--bad);margin-bottom:1rem}#faults h2{color:var(--bad)}
+#faults ul{margin:0;padding-left:1.2rem}
 [hidden]{display:none!important}
 @media (max-width:52rem){main{grid-template-columns:minmax(0,1fr)}.answer{position:static;max-height:none}}
 @media (forced-colors:active){.fill{background:CanvasText}}

@@ -72,7 +72,7 @@ def page(
 
 
 def policy() -> str:
-    """Return the Content-Security-Policy of the page: its own style and script by their hashes, no inline, no stranger."""
+    """Return the Content-Security-Policy of the page: style and script by their hashes, and nothing else."""
     style, script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (STYLE, SCRIPT))
     return (
         f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; "

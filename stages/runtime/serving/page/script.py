@@ -125,7 +125,9 @@ async function submit(event) {
   event.preventDefault();
   clear();
   const unfinished = inputs.flatMap((input, place) => input.validity.badInput ? [place] : []);
-  if (unfinished.length) return showFaults(unfinished.map(place => ({column: told.columns[place], message: "is not complete"})));
+  if (unfinished.length) {
+    return showFaults(unfinished.map(place => ({column: told.columns[place], message: "is not complete"})));
+  }
   const text = body(), turn = ++asked;
   find("parts").replaceChildren();
   try {
