@@ -7,8 +7,9 @@ import sys
 from types import ModuleType
 
 from . import api, ask
+from .serving import command
 
-COMMANDS: list[ModuleType] = [ask]
+COMMANDS: list[ModuleType] = [ask, command]
 
 
 def main(argv: list[str] | None = None) -> None:

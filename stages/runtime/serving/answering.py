@@ -1,0 +1,178 @@
+"""Records answered over HTTP: one at once, many in slices between which everybody else is served.
+
+A slice is as many records as take SLICE_SECONDS. Slices run on the event loop, one request's at a time: a thread would
+fight it for Python's lock (switched every 5 ms) and make one-row answers later, not earlier. Only where a single record
+takes longer than SLOW_SECONDS (a stored scikit-learn forest, sampled explanations) do slices run on one thread aside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from ..contract import Violation
+from ..predictor import BrokenContract, Predictor
+from . import decode
+from .replies import Refused
+from .settings import Limits
+
+SLICE_SECONDS = 0.002
+SLOW_SECONDS = 0.005
+FIRST_SLICE = 8  # records
+Record = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class Answering:
+    """Asks the model for records: `alone` for one, `many` for a list, by `what`: "predict" or "explain"."""
+
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+        self.predictor, self.limits = predictor, limits
+        self.slow: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._aside: ThreadPoolExecutor | None = None
+
+    def warm_up(self, records: Sequence[Record]) -> None:
+        """Ask each kind once unmeasured, then learn which are slow, so that no client pays for either."""
+        for what, ask in (("predict", self.predictor.predict), ("explain", self.predictor.explain)):
+            for record in records[:1]:
+                ask(record)
+                start = time.perf_counter()
+                ask(record)
+                if time.perf_counter() - start > SLOW_SECONDS:
+                    self.slow.add(what)
+        self.predictor.predict_many(records)
+        if self.slow:
+            self._aside = ThreadPoolExecutor(1, "slices")
+
+    def alone(self, what: str, record: Any) -> Answer:
+        """Return the answer to one record. Raises Refused with all that is wrong with it."""
+        if not self.is_sound(record):
+            raise Refused("contract", [(None, violation) for violation in self.faults(record)])
+        try:
+            return self.predictor.predict(record) if what == "predict" else self.predictor.explain(record)
+        except BrokenContract as error:
+            raise Refused("contract", [(None, violation) for violation in error.violations]) from None
+
+    async def one(self, what: str, record: Any) -> Answer:
+        """Return what `alone` does, aside: for what is slow."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, self.alone, what, record)
+
+    async def many(self, what: str, rows: Sequence[Any]) -> tuple[list[Record], list[Answer]]:
+        """Return the records and the answers to them. Raises Refused with the faults of all rows, or for one too late.
+
+        `rows` are records, or JSON texts of them (msgspec.Raw) that are read slice by slice.
+        """
+        if len(rows) > self.limits.rows:
+            raise Refused("too_many_rows")
+        deadline = time.monotonic() + self.limits.seconds
+        asked = Asked(self, what, rows)
+        is_slow = what in self.slow
+        while not asked.is_done:
+            async with self._turn:
+                start = time.perf_counter()
+                if is_slow:
+                    await asyncio.get_running_loop().run_in_executor(self._aside, asked.take)
+                else:
+                    asked.take()
+                asked.adapt(time.perf_counter() - start)
+            if time.monotonic() > deadline:
+                raise Refused("slow")
+            await asyncio.sleep(0)
+        if asked.broken:
+            raise Refused("contract", sorted(asked.broken, key=lambda pair: pair[0] or 0))
+        return asked.records, asked.answers
+
+    def together(self, what: str, records: list[Record]) -> list[Answer]:
+        """Return the answers to some records. Raises BrokenContract with the number of the first broken one."""
+        if what == "predict":
+            return self.predictor.predict_many(records)
+        answers = []
+        for number, record in enumerate(records):
+            try:
+                answers.append(self.predictor.explain(record))
+            except BrokenContract as error:
+                raise BrokenContract(error.violations, number) from None
+        return answers
+
+    def is_sound(self, record: Any) -> bool:
+        """Return whether it is a record whose texts may be held against patterns."""
+        longest = self.limits.text_length
+        return type(record) is dict and not any(
+            type(value) is str and len(value) > longest for value in record.values()
+        )
+
+    def faults(self, record: Any) -> list[Violation]:
+        """Return all that is wrong with what is not sound: too long texts, and what the contract says of the rest."""
+        if type(record) is not dict:
+            return [Violation("", "object", None)]
+        longest = self.limits.text_length
+        long = [column for column, value in record.items() if type(value) is str and len(value) > longest]
+        try:
+            self.predictor.predict({**record, **dict.fromkeys(long)})
+            others = []
+        except BrokenContract as error:
+            others = [violation for violation in error.violations if violation.column not in long]
+        return [Violation(column, "text_length", None) for column in long] + others
+
+
+class Asked:
+    """The rows of one request, answered slice by slice until all are, or all faults are known."""
+
+    def __init__(self, answering: Answering, what: str, rows: Sequence[Any]) -> None:
+        self.answering, self.what, self.rows = answering, what, rows
+        self.at, self.size = 0, FIRST_SLICE
+        self.records: list[Record] = []
+        self.answers: list[Answer] = []
+        self.broken: list[tuple[int | None, Violation]] = []
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no row is left."""
+        return self.at >= len(self.rows)
+
+    def adapt(self, seconds: float) -> None:
+        """Choose the next slice's size by what the last one took."""
+        if seconds > SLICE_SECONDS:
+            self.size = max(1, int(self.size * SLICE_SECONDS / seconds))
+        else:
+            self.size = min(self.size * 2, 1000)
+
+    def take(self) -> None:
+        """Answer the next rows, or, once one is broken, look for further faults only."""
+        start, stop = self.at, min(self.at + self.size, len(self.rows))
+        self.at = stop
+        sound = []
+        for number in range(start, stop):
+            record = self._read(number)
+            if self.answering.is_sound(record):
+                sound.append((number, record))
+            else:
+                self.broken += [(number, violation) for violation in self.answering.faults(record)]
+        self.records += [record for _, record in sound]
+        self._ask(sound)
+
+    def _read(self, number: int) -> Any:
+        row = self.rows[number]
+        if not isinstance(row, msgspec.Raw):
+            return row
+        try:
+            return decode.document(memoryview(row))
+        except Refused as error:
+            raise Refused(error.reason, row=number) from None
+
+    def _ask(self, sound: list[tuple[int, Record]]) -> None:
+        """Ask for answers; after a broken record those behind it are asked anew, for their faults."""
+        while sound:
+            try:
+                self.answers += self.answering.together(self.what, [record for _, record in sound])
+                return
+            except BrokenContract as error:
+                place = error.number or 0
+                self.broken += [(sound[place][0], violation) for violation in error.violations]
+                sound = sound[place + 1 :]

@@ -1,0 +1,51 @@
+"""What a violation tells a client: the rule as the contract declares it, never the value that broke it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from ..contract import Column, Contract, Violation
+
+MOST_VALUES = 20
+NEAR = 64  # a longer name is not compared with the columns'
+
+
+def told(contract: Contract, violation: Violation) -> str:
+    """Return one sentence that says what the value should be."""
+    if violation.rule == "unknown":
+        return _unknown(contract, violation.column)
+    if violation.rule == "check":
+        rule = contract.rules.get(violation.column)
+        return f"should hold: {rule.check}" if rule else "should hold"
+    fixed = FIXED.get(violation.rule)
+    if fixed is not None:
+        return fixed
+    column = contract.columns.get(violation.column)
+    return _declared(column, violation.rule) if column else "should be taken by the model's transformer"
+
+
+FIXED = {
+    "required": "should not be missing",
+    "object": "should be an object of columns and values",
+    "text_length": "should be a shorter text",
+    "transformer": "should be taken by the model's transformer",
+}
+
+
+def _declared(column: Column, rule: str) -> str:
+    if rule == "type":
+        return f"should be of type {column.type}" + (f", as {' or '.join(column.formats)}" if column.formats else "")
+    if rule == "values":
+        values = column.values or []
+        shown = ", ".join(map(repr, values[:MOST_VALUES]))
+        return f"should be one of {shown}" + (f" or {len(values) - MOST_VALUES} more" * (len(values) > MOST_VALUES))
+    if rule == "pattern":
+        return f"should match {column.pattern}"
+    limit = getattr(column, rule, None)
+    text = {"min": "at least", "max": "at most", "min_length": "at least", "max_length": "at most"}.get(rule, rule)
+    return f"should be {text} {limit}" + (" characters long" if rule.endswith("length") else "")
+
+
+def _unknown(contract: Contract, name: str) -> str:
+    near = get_close_matches(name, contract.inputs, 1) if len(name) <= NEAR else []
+    return "is no column of the contract" + (f"; did you mean {near[0]!r}?" if near else "")
