@@ -18,7 +18,7 @@ from typing import Any
 from ..predictor import Predictor
 from .keys import is_known
 from .metrics import Metrics
-from .replies import Refused, Reply, encode, refusal
+from .replies import JSON, Refused, Reply, Wrap, encode, refusal
 from .settings import HEAD_BYTES, HEADERS, Limits
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
@@ -51,6 +51,8 @@ class Route:
     method: bytes
     function: Callable[[Service, Request], Found]
     is_open: bool = False  # answers without an API key, and however much is at work
+    kinds: tuple[bytes, ...] = (JSON,)  # media types of bodies
+    wrap: Wrap | None = None  # what a refusal's body also holds
 
 
 class Service:
@@ -87,7 +89,7 @@ class Service:
         if self.keys and not route.is_open and not is_known(self.keys, request.headers):
             raise Refused("unauthorized")
         if method == b"POST":
-            self._check_body_headers(request.headers)
+            self._check_body_headers(route, request.headers)
         if not route.is_open:
             if self.n_at_work >= self.limits.concurrent:
                 raise Refused("busy")
@@ -95,9 +97,9 @@ class Service:
             request.is_counted = True
             self.metrics.gauge(self.metrics.in_flight, 1.0)
 
-    def _check_body_headers(self, headers: dict[bytes, bytes]) -> None:
+    def _check_body_headers(self, route: Route, headers: dict[bytes, bytes]) -> None:
         kind = headers.get(b"content-type", b"").partition(b";")
-        if kind[0].strip().lower() != b"application/json":
+        if kind[0].strip().lower() not in route.kinds:
             raise Refused("media_type")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused("encoding")
@@ -133,7 +135,8 @@ class Service:
     def refuse(self, request: Request, error: Refused) -> Reply:
         """Return the reply that refuses."""
         request.id = request.id or next(self._ids)
-        reply = refusal(error, self.contract, self.version, request.id)
+        wrap = request.route.wrap if request.route else None
+        reply = refusal(error, self.contract, self.version, request.id, wrap)
         if error.reason == "method":
             methods = self._methods[request.url.partition(b"?")[0]]
             reply.headers = b"allow: %s\r\n" % b", ".join(methods + [b"HEAD"] * (b"GET" in methods))

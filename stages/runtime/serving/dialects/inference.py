@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...contract import Contract
-from .mlflow import Record, records_of, twice
-from .refused import Fault, RefusedRequest
-from .tensors import datatype, elements, wrong_parameters
+from .mlflow import Record, find_twice, records_of
+from .refused import Fault, Faults, RefusedRequest
+from .tensors import check_parameters, datatype, elements
 
 KEYS = ("id", "parameters", "inputs", "outputs")
 PLATFORM = "plumbline_wheel"
@@ -35,49 +35,55 @@ def read(body: Any, meta: Meta) -> Asked:
     """Return what a decoded body asks for. Raises RefusedRequest with all that is wrong with it."""
     if not isinstance(body, dict):
         raise RefusedRequest([Fault("", "object")])
-    faults = [Fault(key, "unknown_key") for key in body if key not in KEYS]
+    faults = Faults()
+    for key in body:
+        if key not in KEYS:
+            faults.add(key, "unknown_key")
     if not isinstance(body.get("id", ""), str):
-        faults.append(Fault("id", "text"))
-    faults += wrong_parameters(body, "")
+        faults.add("id", "text")
+    check_parameters(body, "", faults)
     columns = _columns(body.get("inputs"), faults)
     outputs = _outputs(body.get("outputs"), list(output_tensors(meta)), faults)
-    if faults:
-        raise RefusedRequest(faults)
+    faults.refuse()
     return Asked(records_of(columns), outputs, body.get("id"))
 
 
-def _columns(inputs: Any, faults: list[Fault]) -> dict[str, list[Any]]:
-    """Return the values of each input; what is wrong is added to `faults`."""
+def _columns(inputs: Any, faults: Faults) -> dict[str, list[Any]]:
+    """Return the values of each input."""
     if not isinstance(inputs, list) or not inputs:
-        faults.append(Fault("inputs", "array" if inputs else "absent"))
+        faults.add("inputs", "array" if inputs else "absent")
         return {}
     names: list[str] = []
     columns: dict[str, list[Any]] = {}
     for place, tensor in enumerate(inputs):
         if not isinstance(tensor, dict):
-            faults.append(Fault(f"inputs[{place}]", "object"))
+            faults.add(f"inputs[{place}]", "object")
         elif not isinstance(tensor.get("name"), str):
-            faults.append(Fault(f"inputs[{place}].name", "text" if "name" in tensor else "absent"))
+            faults.add(f"inputs[{place}].name", "text" if "name" in tensor else "absent")
         else:
             names.append(tensor["name"])
             values = elements(tensor, faults)
             if values is not None:
                 columns[tensor["name"]] = values
-    faults += twice(names)
+    find_twice(names, faults)
     n_rows = len(next(iter(columns.values()), []))
-    faults += [Fault(name, "shape") for name, values in columns.items() if len(values) != n_rows]
+    for name, values in columns.items():
+        if len(values) != n_rows:
+            faults.add(name, "shape")
     return columns
 
 
-def _outputs(asked: Any, known: list[str], faults: list[Fault]) -> list[str]:
-    """Return the names of the outputs asked for, all unless said; what is wrong is added to `faults`."""
+def _outputs(asked: Any, known: list[str], faults: Faults) -> list[str]:
+    """Return the names of the outputs asked for, all unless said."""
     if asked is None:
         return known
     if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
-        faults.append(Fault("outputs", "array" if not isinstance(asked, list) else "object"))
+        faults.add("outputs", "array" if not isinstance(asked, list) else "object")
         return known
     names = [each.get("name") for each in asked]
-    faults += [Fault(f"outputs[{at}].name", "unknown_output") for at, name in enumerate(names) if name not in known]
+    for place, name in enumerate(names):
+        if name not in known:
+            faults.add(f"outputs[{place}].name", "unknown_output")
     return [name for name in known if name in names] or known
 
 

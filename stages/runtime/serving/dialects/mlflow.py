@@ -13,25 +13,25 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from .refused import Fault, RefusedRequest
+from .refused import Fault, Faults, RefusedRequest
 
 Record = dict[str, Any]
-BESIDES = ("params",)
 
 
 def read_json(body: Any) -> list[Record]:
     """Return the records of a decoded body, in order. Raises RefusedRequest with all that is wrong with it."""
     if not isinstance(body, dict):
         raise RefusedRequest([Fault("", "object")])
+    faults = Faults()
     given = [key for key in body if key in FORMS]
-    faults = [Fault(key, "unknown_key") for key in body if key not in FORMS and key not in BESIDES]
     if len(given) != 1:
-        faults.insert(0, Fault("", "form"))
-    params = body.get("params")
-    if params is not None and not isinstance(params, dict):
-        faults.append(Fault("params", "object"))
-    if faults:
-        raise RefusedRequest(faults)
+        faults.add("", "form")
+    for key in body:
+        if key not in FORMS and key != "params":
+            faults.add(key, "unknown_key")
+    if not isinstance(body.get("params"), dict | None):
+        faults.add("params", "object")
+    faults.refuse()
     return FORMS[given[0]](given[0], body[given[0]])
 
 
@@ -57,35 +57,39 @@ def write(answers: list[dict[str, Any]]) -> dict[str, Any]:
 def _split(key: str, given: Any) -> list[Record]:
     if not isinstance(given, dict):
         raise RefusedRequest([Fault(key, "object")])
-    faults = [Fault(part, "unknown_key") for part in given if part not in ("columns", "index", "data")]
+    faults = Faults()
+    for part in given:
+        if part not in ("columns", "index", "data"):
+            faults.add(part, "unknown_key")
     for part in ("columns", "data"):
         if not isinstance(given.get(part), list):
-            faults.append(Fault(part, "array" if part in given else "absent"))
-    if not faults and not all(isinstance(name, str) for name in given["columns"]):
-        faults.append(Fault("columns", "text"))
-    if faults:
-        raise RefusedRequest(faults)
+            faults.add(part, "array" if part in given else "absent")
+    faults.refuse()
+    if not all(isinstance(name, str) for name in given["columns"]):
+        raise RefusedRequest([Fault("columns", "text")])
     return _rows(given["columns"], given["data"])
 
 
 def _rows(names: list[str], rows: list[Any]) -> list[Record]:
-    faults = twice(names)
+    faults = Faults()
+    find_twice(names, faults)
     for number, row in enumerate(rows):
         if not isinstance(row, list):
-            faults.append(Fault("", "array", number))
+            faults.add("", "array", number)
         elif len(row) != len(names):
-            faults.append(Fault("", "shape", number))
-    if faults:
-        raise RefusedRequest(faults)
+            faults.add("", "shape", number)
+    faults.refuse()
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _records(key: str, given: Any) -> list[Record]:
     if not isinstance(given, list):
         raise RefusedRequest([Fault(key, "array")])
-    faults = [Fault("", "object", number) for number, record in enumerate(given) if not isinstance(record, dict)]
-    if faults:
-        raise RefusedRequest(faults)
+    faults = Faults()
+    for number, record in enumerate(given):
+        if not isinstance(record, dict):
+            faults.add("", "object", number)
+    faults.refuse()
     return given
 
 
@@ -97,9 +101,11 @@ def _tensors(key: str, given: Any) -> list[Record]:
     if not lists:
         return [given]
     n_rows = len(next(iter(lists.values())))
-    faults = [Fault(name, "shape") for name in given if name not in lists or len(lists[name]) != n_rows]
-    if faults:
-        raise RefusedRequest(faults)
+    faults = Faults()
+    for name in given:
+        if name not in lists or len(lists[name]) != n_rows:
+            faults.add(name, "shape")
+    faults.refuse()
     return records_of(lists)
 
 
@@ -108,14 +114,13 @@ def records_of(columns: dict[str, list[Any]]) -> list[Record]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def twice(names: list[str]) -> list[Fault]:
-    """Return a fault for each name that stands there before."""
+def find_twice(names: list[str], faults: Faults) -> None:
+    """Note each name that stands there before."""
     seen: set[str] = set()
-    faults = []
     for name in names:
-        faults += [Fault(name, "duplicate")] if name in seen else []
+        if name in seen:
+            faults.add(name, "duplicate")
         seen.add(name)
-    return faults
 
 
 FORMS: dict[str, Callable[[str, Any], list[Record]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_FAULTS = 1000  # a body of some megabytes could have a million
 # The rules of wrappers, beside the contract's own, and what is told of each.
 RULES = {
     "object": "should be an object of columns and values",
@@ -37,3 +38,21 @@ class RefusedRequest(ValueError):
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"{fault.column}: {fault.rule}" for fault in faults))
+
+
+class Faults:
+    """What is wrong with a request so far; refuses at once when it is more than anybody reads."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    def add(self, column: str, rule: str, row: int | None = None) -> None:
+        """Note one. Raises RefusedRequest where there are too many."""
+        self.found.append(Fault(column, rule, row))
+        if len(self.found) >= MOST_FAULTS:
+            raise RefusedRequest(self.found)
+
+    def refuse(self) -> None:
+        """Raise RefusedRequest where anything is wrong."""
+        if self.found:
+            raise RefusedRequest(self.found)

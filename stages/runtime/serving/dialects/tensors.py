@@ -9,7 +9,7 @@ import numpy as np
 
 from ...contract import Column
 from ...forms import as_text
-from .refused import Fault
+from .refused import Faults
 
 DATATYPES = {"integer": "INT64", "number": "FP64", "money": "FP64", "percent": "FP64", "boolean": "BOOL"}
 KEYS = ("name", "shape", "datatype", "parameters", "data")
@@ -21,34 +21,35 @@ def datatype(column: Column) -> str:
     return DATATYPES.get(column.type, "BYTES")
 
 
-def elements(tensor: dict[str, Any], faults: list[Fault]) -> list[Any] | None:
-    """Return the values of a tensor of shape [n] or [n, 1], null for missing; None where there are none to find.
-
-    What is wrong is added to `faults`.
-    """
-    name, before = tensor["name"], len(faults)
-    faults += [Fault(f"{name}.{key}", "unknown_key") for key in tensor if key not in KEYS]
-    faults += wrong_parameters(tensor, name)
+def elements(tensor: dict[str, Any], faults: Faults) -> list[Any] | None:
+    """Return the values of a tensor of shape [n] or [n, 1], null for missing; None where there are none to find."""
+    name, before = tensor["name"], len(faults.found)
+    for key in tensor:
+        if key not in KEYS:
+            faults.add(f"{name}.{key}", "unknown_key")
+    check_parameters(tensor, name, faults)
     cast = CASTS.get(str(tensor.get("datatype")))
     if cast is None:
-        faults.append(Fault(name, "datatype"))
+        faults.add(name, "datatype")
     data = _data(tensor.get("shape"), tensor.get("data"))
     if data is None:
-        faults.append(Fault(name, "shape"))
-    if data is None or cast is None or len(faults) > before:
+        faults.add(name, "shape")
+    if data is None or cast is None or len(faults.found) > before:
         return None
     values = [None if element is None else cast(element) for element in data]
-    pairs = enumerate(zip(data, values, strict=True))
-    faults += [Fault(name, "element", row) for row, (given, value) in pairs if value is None and given is not None]
+    for row, (given, value) in enumerate(zip(data, values, strict=True)):
+        if value is None and given is not None:
+            faults.add(name, "element", row)
     return values
 
 
-def wrong_parameters(holder: dict[str, Any], name: str) -> list[Fault]:
-    """Return what is wrong with the parameters of a request or a tensor; those without meaning here are no fault."""
+def check_parameters(holder: dict[str, Any], name: str, faults: Faults) -> None:
+    """Note what is wrong with the parameters of a request or a tensor; those without meaning here are no fault."""
     parameters = holder.get("parameters", {})
     if not isinstance(parameters, dict):
-        return [Fault(f"{name}.parameters".lstrip("."), "object")]
-    return [Fault(name, "binary")] if "binary_data_size" in parameters else []
+        faults.add(f"{name}.parameters".lstrip("."), "object")
+    elif "binary_data_size" in parameters:
+        faults.add(name, "binary")
 
 
 def _data(shape: Any, data: Any) -> list[Any] | None:

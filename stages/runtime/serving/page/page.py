@@ -15,6 +15,7 @@ from .look import STYLE
 from .script import SCRIPT
 
 SCALE = {"binary": ", in log odds before calibration", "regression": ", in the target's unit or its logarithm"}
+PAGES = {"openapi.json": "OpenAPI", "schema": "Schema", "health": "Health", "metrics": "Metrics"}
 
 
 def page(
@@ -32,6 +33,8 @@ def page(
         '<div class="field"><label for="key">API key</label>'
         '<input id="key" type="password" autocomplete="off"><p class="hint">of this service</p></div>'
     )
+    pages = {"health": "Health"} if locked else PAGES
+    links = "\n".join(f'<a href="{path}">{title}</a>' for path, title in pages.items())
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -45,8 +48,7 @@ def page(
 <header>
 <h1>{escape(name)}</h1>
 <p>{escape(asked)}. Version {escape(version)}.</p>
-<nav aria-label="About the service"><a href="openapi.json">OpenAPI</a><a href="schema">Schema</a>
-<a href="health">Health</a><a href="metrics">Metrics</a></nav>
+<nav aria-label="About the service">{links}</nav>
 </header>
 <main>
 <form id="form" novalidate aria-label="A record">
