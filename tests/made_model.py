@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
+from conftest import ROOT
 
 from stages.runtime.contract import Column, Contract
 from stages.runtime.expression import Rule
@@ -58,7 +63,7 @@ def made_contract(task: str) -> Contract:
 
 
 def make_model(folder: Path, task: str) -> Predictor:
-    """Write a model folder, with examples.json, and return what is loaded from it."""
+    """Write a model folder and the records that it is tried with, and return what is loaded from it."""
     random = np.random.default_rng(7)
     X = random.normal(20, 30, (400, len(PLAN)))
     X[random.random(X.shape) < 0.1] = np.nan
@@ -79,3 +84,34 @@ def make_model(folder: Path, task: str) -> Predictor:
     examples = [{"record": record, "answer": predictor.predict(record)} for record in RECORDS]
     (folder / "examples.json").write_text(json.dumps(examples))
     return predictor
+
+
+SERVE = """
+import json, sys
+from pathlib import Path
+from stages.runtime.predictor import Predictor
+from stages.runtime.serving.assembly import assemble
+from stages.runtime.serving.command import address, bind
+from stages.runtime.serving.counters import shared_memory
+from stages.runtime.serving.settings import Limits
+from stages.runtime.serving.worker import work
+folder, keys = Path(sys.argv[1]), [key.encode() for key in sys.argv[2:]]
+examples, listening = json.loads((folder / "examples.json").read_text()), bind("127.0.0.1", 0)
+service = assemble(Predictor(folder), examples, "made", "1+a", Limits(), keys, shared_memory(1), 0)
+work(service, listening, None, lambda: print(address(listening), flush=True))
+"""
+
+
+@contextmanager
+def serving_made(folder: Path, *keys: str) -> Iterator[str]:
+    """Serve a made model folder in a process of its own, with API keys where there are any; yields its address."""
+    command = [sys.executable, "-c", SERVE, str(folder), *keys]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address
+            yield address
+        finally:
+            process.terminate()
+    assert process.returncode == 0

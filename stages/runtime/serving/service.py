@@ -52,7 +52,7 @@ class Route:
     function: Callable[[Service, Request], Found]
     is_open: bool = False  # answers without an API key, and however much is at work
     kinds: tuple[bytes, ...] = (JSON,)  # media types of bodies
-    wrap: Wrap | None = None  # what a refusal's body also holds
+    wrap: Wrap | None = None  # what refusals under the first part of the path also hold
 
 
 class Service:
@@ -71,6 +71,7 @@ class Service:
         self.common = b"x-model-version: %s\r\nx-content-type-options: nosniff\r\n" % version.encode()
         self._routes = {(route.path.encode(), route.method): route for route in routes}
         self._methods = {path: sorted(m for p, m in self._routes if p == path) for path, _ in self._routes}
+        self._wraps = {_root(route.path.encode()): route.wrap for route in routes if route.wrap}
         first = os.urandom(6).hex()
         self._ids = (f"{first}{number:08x}" for number in itertools.count(1))
 
@@ -135,8 +136,7 @@ class Service:
     def refuse(self, request: Request, error: Refused) -> Reply:
         """Return the reply that refuses."""
         request.id = request.id or next(self._ids)
-        wrap = request.route.wrap if request.route else None
-        reply = refusal(error, self.contract, self.version, request.id, wrap)
+        reply = refusal(error, self.contract, self.version, request.id, self._wraps.get(_root(request.url)))
         if error.reason == "method":
             methods = self._methods[request.url.partition(b"?")[0]]
             reply.headers = b"allow: %s\r\n" % b", ".join(methods + [b"HEAD"] * (b"GET" in methods))
@@ -171,3 +171,8 @@ class Service:
                 }
             )  # fmt: skip
         return reply
+
+
+def _root(url: bytes) -> bytes:
+    """Return the first part of a path."""
+    return b"/".join(url.partition(b"?")[0].split(b"/")[:2])

@@ -12,14 +12,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 from .. import api
-from ..schema import answer_schema, record_schema
-from .answering import Answering
+from .assembly import assemble
 from .connection import Connection
-from .metrics import Metrics
-from .openapi import openapi
-from .page.page import page, policy
-from .replies import JSON, encode
-from .routes import routes
 from .service import Service
 from .settings import Limits
 
@@ -58,20 +52,7 @@ def make_service(
     name: str, version: str, limits: Limits, keys: list[bytes], rows: list[memoryview], worker: int
 ) -> Service:
     """Return the service of this package's model, loaded, verified and asked once; it counts in its own of `rows`."""
-    predictor = api.predictor()
-    answering = Answering(predictor, limits)
-    examples = api.read("examples.json")
-    answering.warm_up([example["record"] for example in examples])
-    contract, meta, locked = predictor.contract, predictor.model.meta, bool(keys)
-    document = openapi(contract, meta, predictor.features, name, version, examples, locked)
-    schema = {"name": name, "version": version, "record": record_schema(contract), "answer": answer_schema(meta)}
-    pages = {"/schema": (JSON, encode(schema)), "/openapi.json": (JSON, encode(document))}
-    shown = [] if locked else [example["record"] for example in examples]  # the page itself asks for no key
-    trial = page(contract, meta, name, version, shown, locked).encode()
-    headers = b"content-security-policy: %s\r\n" % policy().encode()
-    table = routes(answering, name, version, pages, (trial, headers))
-    metrics = Metrics(predictor.contract, [route.path for route in table], rows, worker)
-    return Service(predictor, name, version, limits, keys, metrics, table)
+    return assemble(api.predictor(), api.read("examples.json"), name, version, limits, keys, rows, worker)
 
 
 def work(service: Service, listening: socket.socket, lifeline: int | None, on_ready: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from . import inference, mlflow
 from .refused import RefusedRequest
 
 Body = bytes | bytearray
-JSON, CSV = b"application/json", b"text/csv"
+JSON, CSV, UNSAID = b"application/json", b"text/csv", b""  # Triton's client says no media type
 NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|NaN', re.DOTALL)  # NaN outside of texts
 FAULTS_IN_TEXT = 10
 SHORT_BYTES = 50_000  # read in a millisecond or two; more would keep everybody else waiting
@@ -37,7 +37,7 @@ def routes(answering: Answering, name: str, version: str) -> list[Route]:
         found += [
             Route(path, b"GET", spoken.model),
             Route(f"{path}/ready", b"GET", spoken.model_ready, is_open=True, wrap=inference_error),
-            Route(f"{path}/infer", b"POST", spoken.infer, wrap=inference_error),
+            Route(f"{path}/infer", b"POST", spoken.infer, kinds=(JSON, UNSAID), wrap=inference_error),
         ]
     return found
 

@@ -51,10 +51,11 @@ def expected(column: Column) -> str:
     """Return the kind and the limits of a column's values."""
     kind = KINDS.get(column.type, "a number" if column.type in NUMBERS else "")
     limits = ""
-    if column.min is not None and column.max is not None:
-        limits = f"from {column.min} to {column.max}"
-    elif column.min is not None or column.max is not None:
-        limits = f"at least {column.min}" if column.max is None else f"at most {column.max}"
+    low, high = as_text(column.min), as_text(column.max)
+    if low is not None and high is not None:
+        limits = f"from {low} to {high}"
+    elif low is not None or high is not None:
+        limits = f"at least {low}" if high is None else f"at most {high}"
     zone = f"in {column.timezone} unless it ends in an offset" if column.timezone else ""
     return " ".join(filter(None, [kind, limits, zone]))
 
