@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind to (default %(default)s: this machine only)"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port, 0 for a free one (default %(default)s)")
     parser.add_argument("--workers", type=_positive, default=1, help="processes that answer (default %(default)s)")
     parser.add_argument("--api-key-file", help="file with the API keys that are taken, one a line")
     for limit in dataclasses.fields(Limits):
@@ -42,6 +42,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"should be 1 or more, got {number}")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
+        raise argparse.ArgumentTypeError(f"should be 0 to 65535, got {number}")
     return number
 
 

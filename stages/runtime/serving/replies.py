@@ -98,7 +98,7 @@ def refusal(error: Refused, contract: Contract, version: str, request_id: str, w
         content["violations"] = [_violation(row, violation, contract) for row, violation in shown]
         content["n_violations"] = len(error.violations)
     broken = error.violations if error.reason == "contract" else []
-    reasons = tuple((v.rule, v.column if v.column in contract.columns else "") for _, v in broken)
+    reasons = tuple((violation.rule, violation.column) for _, violation in broken)
     return Reply(
         status,
         encode({**content, **(wrap(content) if wrap else {}), "version": version, "request_id": request_id}),

@@ -50,7 +50,7 @@ class Route:
     path: str
     method: bytes
     function: Callable[[Service, Request], Found]
-    is_open: bool = False  # answers without an API key, and however much is at work
+    is_open: bool = False  # answers without an API key
     kinds: tuple[bytes, ...] = (JSON,)  # media types of bodies
     wrap: Wrap | None = None  # what refusals under the first part of the path also hold
 
@@ -91,7 +91,6 @@ class Service:
             raise Refused("unauthorized")
         if method == b"POST":
             self._check_body_headers(route, request.headers)
-        if not route.is_open:
             if self.n_at_work >= self.limits.concurrent:
                 raise Refused("busy")
             self.n_at_work += 1
