@@ -127,7 +127,7 @@ def test_comment_in_a_picked_file_runs_nothing(workspace: Path):
         ("stages/shared/losses.py", ["train", "evaluate", "report"]),
         ("stages/shared/metrics.py", ["evaluate", "report"]),
         ("stages/train.py", ["train"]),
-        ("stages/shared/wheel.py", ["package"]),
+        ("stages/shared/packaging/wheel.py", ["package"]),
         ("stages/runtime/cli.py", ["package"]),
         ("tests/conftest.py", []),
         ("requirements-dev.txt", []),

@@ -15,7 +15,7 @@ from conftest import ROOT, run_in
 
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.lineage import dvc_hash
-from stages.shared.wheel import build_wheel
+from stages.shared.packaging.wheel import Distribution, build_wheel
 
 
 def contents(folder):
@@ -112,7 +112,7 @@ def test_hash_of_a_folder_is_dvcs_own(tmp_path):
 WHEEL = """
 import os, sys
 from pathlib import Path
-from stages.shared.wheel import build_wheel
+from stages.shared.packaging.wheel import Distribution, build_wheel
 os.umask(int(sys.argv[2], 8))
 os.chdir(sys.argv[1])
 members = {"toy/__init__.py": b"def main():\\n    print('hello from the wheel')\\n", "toy/model/b.json": b"{}\\n",

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .contract import Column, Contract
-from .forms import DIRECTIVES, MOMENTS, as_text, timed
+from .dates import DIRECTIVES, timed
+from .forms import MOMENTS, as_text
 from .zones import OFFSET
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
