@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
@@ -253,6 +254,45 @@ def test_wrong_csv_is_told_by_its_rules(text: str, faults: list[tuple[Any, ...]]
     with pytest.raises(RefusedRequest, match=faults[0][1]) as caught:
         mlflow.read_csv(text)
     assert [(fault.column, fault.rule, fault.row) for fault in caught.value.faults] == faults
+
+
+KEYS = st.sampled_from(
+    ["inputs", "outputs", "id", "parameters", "name", "shape", "datatype", "data", "dataframe_split",
+     "dataframe_records", "instances", "params", "columns", "index", "size", "binary_data_size", "prediction"]
+)  # fmt: skip
+WORDS = st.sampled_from(["size", "FP64", "FP32", "BOOL", "INT8", "BYTES", "prediction", ""])
+NUMBERS = st.integers(-1, 3) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(FAST, max_examples=1500)
+@given(JSON)
+def test_any_document_is_read_or_refused_by_rules(document: Any) -> None:
+    for read in (mlflow.read_json, lambda body: inference.read(body, META).records):
+        assert read_or_refused(read, document)
+
+
+@FAST
+@given(st.text('ab,"\n\r;\ufeff', max_size=30))
+def test_any_csv_is_read_or_refused_by_rules(text: str) -> None:
+    assert read_or_refused(mlflow.read_csv, text)
+
+
+def read_or_refused(read: Callable[[Any], list[Any]], given: Any) -> bool:
+    try:
+        return all(isinstance(record, dict) for record in read(given))
+    except RefusedRequest as error:
+        return {fault.rule for fault in error.faults} <= set(RULES) and bool(error.faults)
+
+
+def test_no_more_faults_are_collected_than_anybody_reads() -> None:
+    with pytest.raises(RefusedRequest, match="object") as caught:
+        mlflow.read_json({"instances": [1] * 100_000})
+    assert len(caught.value.faults) == 1000
 
 
 def test_contract_of_the_made_model_has_every_type() -> None:

@@ -38,7 +38,15 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def document(folder: Path, locked: bool = False) -> dict[str, Any]:
     predictor, examples = Predictor(folder), json.loads((folder / "examples.json").read_text())
-    found = openapi(predictor.contract, predictor.model.meta, predictor.features, "made", "1+a", examples, locked)
+    found = openapi(
+        predictor.contract,
+        predictor.model.meta,
+        list(dict.fromkeys(predictor.columns)),
+        "made",
+        "1+a",
+        examples,
+        locked,
+    )
     return json.loads(json.dumps(found))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..predictor import Predictor
-from ..schema import answer_schema, record_schema
+from ..schema import answer_schema, explanation_schema, record_schema
 from .answering import Answering
 from .metrics import Metrics
 from .openapi import openapi
@@ -30,9 +30,17 @@ def assemble(
     answering = Answering(predictor, limits)
     answering.warm_up([example["record"] for example in examples])
     contract, meta, locked = predictor.contract, predictor.model.meta, bool(keys)
-    document = openapi(contract, meta, predictor.features, name, version, examples, locked)
-    schema = {"name": name, "version": version, "record": record_schema(contract), "answer": answer_schema(meta)}
-    pages = {"/schema": (JSON, encode(schema)), "/openapi.json": (JSON, encode(document))}
+    columns = list(dict.fromkeys(predictor.columns))
+    document = openapi(contract, meta, columns, name, version, examples, locked)
+    schemas = {
+        "record": record_schema(contract),
+        "answer": answer_schema(meta),
+        "explanation": explanation_schema(meta, columns),
+    }
+    pages = {
+        "/schema": (JSON, encode({"name": name, "version": version, **schemas})),
+        "/openapi.json": (JSON, encode(document)),
+    }
     shown = [] if locked else [example["record"] for example in examples]  # the page itself asks for no key
     trial = page(contract, meta, name, version, shown, locked).encode()
     headers = b"content-security-policy: %s\r\n" % policy().encode()

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..contract import Contract
 from ..schema import Schema, answer_schema, explanation_schema, record_schema
-from ..shapley import source_of
 from .dialects.described import TEXT, body, inference_paths, json_reply, mlflow_paths, reference
 from .dialects.refused import RULES
 from .replies import REASONS
@@ -31,22 +30,21 @@ IDS = {
 def openapi(
     contract: Contract,
     meta: dict[str, Any],
-    features: Sequence[dict[str, Any]],
+    columns: Sequence[str],
     name: str,
     version: str,
     examples: list[dict[str, Any]],
     locked: bool,
 ) -> dict[str, Any]:
-    """Return the document; `meta` is the model's model.json, `features` its plan, `examples` records with answers.
+    """Return the document; `locked` says whether an API key is needed.
 
-    `locked` says whether an API key is needed.
+    `meta` is the model's model.json, `columns` are what explanations name, `examples` records with answers.
     """
     paths = {**_own_paths(examples), **mlflow_paths(examples), **inference_paths(contract, meta, name, version)}
     for path, operations in paths.items():
         for method, operation in operations.items():
             _complete(operation, path, method, locked)
-    columns = list(dict.fromkeys(source_of(feature) for feature in features))
-    components: dict[str, Any] = {"schemas": _schemas(contract, meta, columns)}
+    components: dict[str, Any] = {"schemas": _schemas(contract, meta, list(columns))}
     if locked:
         components["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},

@@ -19,6 +19,7 @@ from .refused import RefusedRequest
 Body = bytes | bytearray
 JSON, CSV, UNSAID = b"application/json", b"text/csv", b""  # Triton's client says no media type
 NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|NaN', re.DOTALL)  # NaN outside of texts
+BINARY = b"inference-header-content-length"
 FAULTS_IN_TEXT = 10
 SHORT_BYTES = 50_000  # read in a millisecond or two; more would keep everybody else waiting
 
@@ -80,6 +81,8 @@ class Spoken:
 
     async def infer(self, service: Service, request: Request) -> Reply:
         """Answer in the words of the Open Inference Protocol."""
+        if BINARY in request.headers:
+            raise Refused("protocol", [(None, Violation("", "binary", None))])
         asked: inference.Asked = await _aside(self.read_infer, request.body)
 
         def write(answers: list[dict[str, Any]]) -> dict[str, Any]:
