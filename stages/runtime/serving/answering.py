@@ -50,18 +50,18 @@ class Answering:
         if self.slow:
             self._aside = ThreadPoolExecutor(1, "slices")
 
-    def alone(self, what: str, record: Any) -> Answer:
-        """Return the answer to one record. Raises Refused with all that is wrong with it."""
-        if not self.is_sound(record):
+    def alone(self, what: str, record: Any, n_bytes: int) -> Answer:
+        """Return the answer to one record, of so many bytes. Raises Refused with all that is wrong with it."""
+        if not self.is_sound(record, n_bytes):
             raise Refused("contract", [(None, violation) for violation in self.faults(record)])
         try:
             return self.predictor.predict(record) if what == "predict" else self.predictor.explain(record)
         except BrokenContract as error:
             raise Refused("contract", [(None, violation) for violation in error.violations]) from None
 
-    async def one(self, what: str, record: Any) -> Answer:
+    async def one(self, what: str, record: Any, n_bytes: int) -> Answer:
         """Return what `alone` does, aside: for what is slow."""
-        return await asyncio.get_running_loop().run_in_executor(self._aside, self.alone, what, record)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, self.alone, what, record, n_bytes)
 
     async def many(self, what: str, rows: Sequence[Any]) -> tuple[list[Record], list[Answer]]:
         """Return the records and the answers to them. Raises Refused with the faults of all rows, or for one too late.
@@ -100,11 +100,11 @@ class Answering:
                 raise BrokenContract(error.violations, number) from None
         return answers
 
-    def is_sound(self, record: Any) -> bool:
-        """Return whether it is a record whose texts may be held against patterns."""
+    def is_sound(self, record: Any, n_bytes: int) -> bool:
+        """Return whether it is a record whose texts may be held against patterns: none is longer than all its bytes."""
         longest = self.limits.text_length
-        return type(record) is dict and not any(
-            type(value) is str and len(value) > longest for value in record.values()
+        return type(record) is dict and (
+            n_bytes <= longest or all(type(value) is not str or len(value) <= longest for value in record.values())
         )
 
     def faults(self, record: Any) -> list[Violation]:
@@ -149,20 +149,22 @@ class Asked:
         self.at = stop
         sound = []
         for number in range(start, stop):
-            record = self._read(number)
-            if self.answering.is_sound(record):
+            record, n_bytes = self._read(number)
+            if self.answering.is_sound(record, n_bytes):
                 sound.append((number, record))
             else:
                 self.broken += [(number, violation) for violation in self.answering.faults(record)]
         self.records += [record for _, record in sound]
         self._ask(sound)
 
-    def _read(self, number: int) -> Any:
+    def _read(self, number: int) -> tuple[Any, int]:
+        """Return a row and the most bytes that it can have."""
         row = self.rows[number]
         if not isinstance(row, msgspec.Raw):
-            return row
+            return row, self.answering.limits.body_bytes
+        text = memoryview(row)
         try:
-            return decode.document(memoryview(row))
+            return decode.document(text), len(text)
         except Refused as error:
             raise Refused(error.reason, row=number) from None
 

@@ -46,14 +46,14 @@ class Connection(asyncio.Protocol):
         """Greet, or turn away where there are too many."""
         self.transport: asyncio.Transport = transport
         self.server.connections.add(self)
-        self.service.metrics.gauge(self.service.metrics.connections, 1.0)
+        self.service.metrics.row[self.service.metrics.open] += 1.0
         if len(self.server.connections) > self.service.limits.connections:
             self.refuse(Refused("busy"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Give up what the client no longer waits for."""
         self.server.connections.discard(self)
-        self.service.metrics.gauge(self.service.metrics.connections, -1.0)
+        self.service.metrics.row[self.service.metrics.open] -= 1.0
         if self.task is not None:
             self.task.cancel()
         for request in (self.request, *self.pending, self.at_work):

@@ -40,13 +40,13 @@ def native(answering: Answering, what: str) -> Callable[[Service, Request], Foun
         record = decode.document(body)
         if what in answering.slow:
             return _one(answering, what, service, request, record)
-        return _told(service, request, record, answering.alone(what, record))
+        return _told(service, request, record, answering.alone(what, record, len(body)))
 
     return answer
 
 
 async def _one(answering: Answering, what: str, service: Service, request: Request, record: Any) -> Reply:
-    return _told(service, request, record, await answering.one(what, record))
+    return _told(service, request, record, await answering.one(what, record, len(request.body)))
 
 
 def _told(service: Service, request: Request, record: Any, answer: dict[str, Any]) -> Reply:

@@ -95,13 +95,13 @@ class Service:
                 raise Refused("busy")
             self.n_at_work += 1
             request.is_counted = True
-            self.metrics.gauge(self.metrics.in_flight, 1.0)
+            self.metrics.row[self.metrics.at_work] += 1.0
 
     def _check_body_headers(self, route: Route, headers: dict[bytes, bytes]) -> None:
-        kind = headers.get(b"content-type", b"").partition(b";")
-        if kind[0].strip().lower() not in route.kinds:
+        kind = headers.get(b"content-type", b"")
+        if kind not in route.kinds and kind.partition(b";")[0].strip().lower() not in route.kinds:
             raise Refused("media_type")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
             raise Refused("encoding")
         length = headers.get(b"content-length", b"0")
         if len(length) > 18 or int(length) > self.limits.body_bytes:
@@ -154,7 +154,7 @@ class Service:
         if request.is_counted:
             request.is_counted = False
             self.n_at_work -= 1
-            self.metrics.gauge(self.metrics.in_flight, -1.0)
+            self.metrics.row[self.metrics.at_work] -= 1.0
 
     def reply(
         self, request: Request, answers: list[dict[str, Any]], content: dict[str, Any], records: list[Any]

@@ -75,7 +75,7 @@ async def _serve(
         loop.add_reader(lifeline, _ended, loop, lifeline, stop)
     server = Server(loop, service)
     listener = await loop.create_server(lambda: Connection(server), sock=listening, backlog=2048)
-    service.metrics.gauge(service.metrics.starts, 1.0)
+    service.metrics.row[service.metrics.starts.places[()]] += 1.0
     on_ready()
     while not stop.is_set():
         server.tick()
