@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import lightgbm
+import numpy as np
 from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract
 from stages.runtime.forms import bound
+from stages.runtime.predictor import Predictor
 from stages.shared.config import compose
+from stages.shared.models.store import store
 from stages.shared.table.schema import DataConf, make_contract
 
 NAMES = ["houses", "jobs", "loans", "rides", "survival"]
@@ -48,3 +54,36 @@ def values_of(column: Column) -> st.SearchStrategy[Any]:
 def records_of(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
     """Return records of typed values of the columns that a model reads; rules over several columns may not hold."""
     return st.fixed_dictionaries({name: values_of(contract.columns[name]) for name in contract.inputs})
+
+
+def demo_predictor(name: str, folder: Path) -> Predictor:
+    """Return a predictor for a demo table's records: one feature or more of each column, and a few made trees."""
+    contract = demo_contract(name)
+    features = [feature for column in contract.inputs for feature in _features(column, contract.columns[column])]
+    random = np.random.default_rng(1)
+    X = random.normal(5, 20, (400, len(features)))
+    X[random.random(X.shape) < 0.1] = np.nan
+    y = np.nan_to_num(X).sum(axis=1) + random.normal(0, 9, 400)
+    task = contract.task
+    classes = contract.classes
+    if task == "regression":
+        estimator: Any = lightgbm.LGBMRegressor(n_estimators=20, min_child_samples=5, verbose=-1, n_jobs=1).fit(X, y)
+    else:
+        y = np.searchsorted(np.quantile(y, np.arange(1, len(classes)) / len(classes)), y)
+        estimator = lightgbm.LGBMClassifier(n_estimators=10, min_child_samples=5, verbose=-1, n_jobs=1).fit(X, y)
+    store(folder, estimator, {"task": task, "classes": classes, "dense": None, "threshold": 0.5,
+                              "factors": [1.0] * len(classes)})  # fmt: skip
+    (folder / "contract.json").write_text(json.dumps(contract.to_json()))
+    (folder / "plan.json").write_text(json.dumps(features))
+    return Predictor(folder)
+
+
+def _features(name: str, column: Column) -> list[dict[str, Any]]:
+    missing = {"name": f"{name}.missing", "op": "missing", "column": name}
+    if column.type in ("category", "text"):
+        levels = column.values or ["3", "a", "b", "X", *map(str, range(0, 1000, 7))]
+        return [missing, {"name": name, "op": "category", "column": name, "levels": levels}]
+    if column.type in ("date", "timestamp"):
+        parts = ["year", "month", "day", "hour"]
+        return [missing, *({"name": f"{name}.{p}", "op": "part", "column": name, "part": p} for p in parts)]
+    return [missing, {"name": name, "op": "number", "column": name}]

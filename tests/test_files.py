@@ -119,7 +119,9 @@ members = {"toy/__init__.py": b"def main():\\n    print('hello from the wheel')\
 "toy/a.txt": bytes(9999)}
 if sys.argv[3] == "reversed":
     members = dict(reversed(members.items()))
-build_wheel(Path("."), "toy", "1.2+abc", "A toy", ["numpy>=2"], "toy:main", members)
+extras = {"more": ["six==1 ; sys_platform == 'win32'"]}
+about = Distribution("toy", "1.2+abc", "A toy", ["numpy>=2"], extras, "toy:main")
+build_wheel(Path("."), about, members, {"notes/a.json": b"{}"})
 """
 
 
@@ -130,7 +132,9 @@ def wheel(tmp_path):
         "toy/model/b.json": b"{}\n",
         "toy/a.txt": bytes(9999),
     }
-    return build_wheel(tmp_path, "toy", "1.2+abc", "A toy", ["numpy>=2"], "toy:main", members)
+    extras = {"more": ["six==1 ; sys_platform == 'win32'"]}
+    about = Distribution("toy", "1.2+abc", "A toy", ["numpy>=2"], extras, "toy:main")
+    return build_wheel(tmp_path, about, members, {"notes/a.json": b"{}"})
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,16 @@ def records_of(frame: Any, library: str) -> list[dict[str, Any]]:
     name stands twice.
     """
     names = list(frame.column_names if library == "pyarrow" else frame.columns)
+    ensure_once(names)
+    columns = [_values(_column(frame, name, library)) for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def ensure_once(names: list[Any]) -> None:
+    """Raise ValueError for column names that stand twice."""
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"columns that stand twice: {', '.join(map(repr, twice))}")
-    columns = [_values(_column(frame, name, library)) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def frame_like(frame: Any, library: str, columns: Mapping[str, Sequence[Any]]) -> Any:

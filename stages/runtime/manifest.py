@@ -59,7 +59,7 @@ def count_files(package: Path = PACKAGE) -> int:
     strangers = sorted(_present(package) - {*files, MANIFEST})
     faults += [f"{_shown(package, path)}: not in the manifest" for path in strangers]
     if faults:
-        others = f"; and {len(faults) - 1} more files" if len(faults) > 1 else ""
+        others = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise DamagedModel(faults[0] + others)
     return len(files) + 1
 

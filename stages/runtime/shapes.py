@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .frames import frame_like, is_series, library_of, records_of
+from .frames import ensure_once, frame_like, is_series, library_of, records_of
 from .predictor import Predictor
 
 Answer = dict[str, Any]
@@ -39,7 +39,9 @@ def one_record(data: Any, function: str) -> Mapping[str, Any]:
     if isinstance(data, Mapping):
         return data
     if is_series(data):
-        return dict(zip(data.index, data.tolist(), strict=True))
+        names = list(data.index)
+        ensure_once(names)
+        return dict(zip(names, data.tolist(), strict=True))
     raise TypeError(f"{function} takes a record {{column: value}}, got {type(data).__name__}")
 
 

@@ -41,9 +41,9 @@ def read_lock(path: Path = LOCK) -> list[Pin]:
             pins.append(Pin(found[1], found[2], found[3] or "", [], []))
         elif found := re.fullmatch(r"    --hash=(sha256:[0-9a-f]{64})(?: \\)?", line):
             pins[-1].hashes.append(found[1])
-        elif found := re.fullmatch(r"    #(?: via)? +(\S.*)", line):
+        elif found := re.fullmatch(r"    # (?:via|  ) ?(\S.*)", line):
             pins[-1].via.append(found[1])
-        elif line.strip() and not re.match("#|    # via$", line):
+        elif line.strip() and not line.startswith("#") and line != "    # via":
             raise InputError(f"{path}: not a line of a lock with hashes: {line!r}; `make lock` writes it")
     return pins
 
