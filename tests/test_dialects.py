@@ -269,7 +269,7 @@ JSON = st.recursive(
 )
 
 
-@settings(FAST, max_examples=1500)
+@settings(FAST, max_examples=300)
 @given(JSON)
 def test_any_document_is_read_or_refused_by_rules(document: Any) -> None:
     for read in (mlflow.read_json, lambda body: inference.read(body, META).records):

@@ -140,7 +140,7 @@ def test_binary_tensors_are_refused_by_name(made: tuple[Client, Any]) -> None:
     told = json.loads(answer.read())
     connection.close()
     assert (answer.status, told["violations"][0]["rule"]) == (400, "binary")
-    assert "binary tensors are not taken" in told["error"]
+    assert told["error"] == f"{told['message']}; should be JSON: binary tensors are not taken"
 
 
 def test_what_clients_ask_before_they_send_anything(made: tuple[Client, Any]) -> None:

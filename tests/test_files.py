@@ -15,7 +15,7 @@ from conftest import ROOT, run_in
 
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.lineage import dvc_hash
-from stages.shared.packaging.wheel import build_wheel
+from stages.shared.packaging.wheel import Distribution, build_wheel
 
 
 def contents(folder):

@@ -117,9 +117,11 @@ def test_every_reason_is_told_with_its_status(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["binary"], indirect=True)
-def test_nothing_that_schemathesis_asks_is_answered_otherwise_than_described(folder: Path) -> None:
+def test_nothing_that_schemathesis_asks_is_answered_otherwise_than_described(folder: Path, tmp_path: Path) -> None:
     with serving_made(folder) as address:
-        done = schemathesis(f"{address}/openapi.json", "--max-examples", "6", "--exclude-path-regex", "/versions/")
+        done = schemathesis(
+            tmp_path, f"{address}/openapi.json", "--max-examples", "6", "--exclude-path-regex", "/versions/"
+        )
         assert done.returncode == 0, done.stdout
         assert "No issues found" in done.stdout
         place = urlsplit(address)
@@ -137,12 +139,12 @@ def test_schemathesis_would_see_a_wrong_description(folder: Path, tmp_path: Path
     told["paths"] = {"/predict": told["paths"]["/predict"]}
     (tmp_path / "openapi.json").write_text(json.dumps(told))
     with serving_made(folder) as address:
-        done = schemathesis(str(tmp_path / "openapi.json"), "--url", address, "--max-examples", "1")
+        done = schemathesis(tmp_path, str(tmp_path / "openapi.json"), "--url", address, "--max-examples", "1")
     assert done.returncode == 1, done.stdout
     assert "Response violates schema" in done.stdout
 
 
-def schemathesis(place: str, *options: str) -> subprocess.CompletedProcess[str]:
+def schemathesis(folder: Path, place: str, *options: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "schemathesis"), "run", place, "--checks", ",".join(CHECKS)]
     command += ["--phases", "examples,coverage,fuzzing", "--seed", "1", "--generation-deterministic", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)

@@ -56,13 +56,13 @@ def mlflow_error(refusal: dict[str, Any]) -> dict[str, Any]:
 def inference_error(refusal: dict[str, Any]) -> dict[str, Any]:
     """Return what clients of the Open Inference Protocol look for in a refusal: one text, with the first faults."""
     first = refusal.get("violations", [])[:FAULTS_IN_TEXT]
-    faults = [" ".join([*_row(fault), fault["column"] or "", fault["message"]]) for fault in first]
+    faults = [" ".join(filter(None, [_row(fault), fault["column"], fault["message"]])) for fault in first]
     more = refusal.get("n_violations", 0) - len(first)
     return {"error": "; ".join([refusal["message"], *faults, *([f"and {more} more"] if more else [])])}
 
 
-def _row(fault: dict[str, Any]) -> list[str]:
-    return [f"row {fault['row']}:"] if "row" in fault else []
+def _row(fault: dict[str, Any]) -> str:
+    return f"row {fault['row']}:" if "row" in fault else ""
 
 
 class Spoken:
