@@ -41,7 +41,7 @@ def in_process(site: Path, function: str, given: Any) -> Any:
 
 
 def test_one_line_tells_address_version_and_workers(served: Served, site: Path) -> None:
-    version = (site / "toy_model/__init__.py").read_text().split('__version__ = "')[1].partition('"')[0]
+    version = (site / "toy_model/version.py").read_text().split('__version__ = "')[1].partition('"')[0]
     host, port = served.place
     assert served.line == f"toy_model {version} serves on http://{host}:{port}, 1 worker\n"
     assert host == "127.0.0.1"
