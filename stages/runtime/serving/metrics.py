@@ -57,7 +57,12 @@ class Metrics:
         self.in_flight = Family("model_requests_in_flight", "gauge", "Requests at work.")
         self.connections = Family("model_connections", "gauge", "Open connections.")
         self.starts = Family("model_worker_starts_total", "counter", "Workers started, also those that took over.")
+        self.logged = Family(
+            "model_log_records_total", "counter", "Records of the prediction log, by what became of them.", ("what",),
+            (("written",), ("lost",), ("torn",)),
+        )  # fmt: skip
         own = [self.requests, self.seconds, self.refusals, self.rows, self.in_flight, self.connections, self.starts]
+        own += [self.logged]
         own += [] if contract.task == "regression" else [self.classes]
         own += [] if contract.task == "multiclass" else [self.values]
         self.counters = Counters(own, rows, worker)
@@ -85,6 +90,10 @@ class Metrics:
             for answer in answers:
                 value = answer["prediction"] if self._positive is None else answer["probabilities"][self._positive]
                 self.counters.observe(self.values, self._values, value)
+
+    def log(self, what: str, amount: int) -> None:
+        """Count records of the prediction log."""
+        self.row[self.logged.places[what,]] += amount
 
     def text(self, name: str, version: str) -> bytes:
         """Return all of it, and which model this is."""

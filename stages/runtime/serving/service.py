@@ -165,7 +165,7 @@ class Service:
         if self.log is not None:
             self.log(
                 {
-                    "time": time.time(), "request_id": request.id, "version": self.version,
+                    "time": time.time(), "request_id": request.id, "seconds": time.monotonic() - request.since,
                     "route": request.route.path if request.route else "", "records": records, "answers": answers,
                 }
             )  # fmt: skip
