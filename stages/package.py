@@ -1,7 +1,7 @@
 """Builds the wheel and asks it every test row again: its answers must be what evaluate saw, bit for bit.
 
 data/{prepare,featurize,train,evaluate}, reports/{prepare,train,evaluate} -> data/package/NAME-VERSION-py3-none-any.whl;
-reports/package/card.md, summary.json. By hand: python -m stages.package packaging=standard
+reports/package/{card,data_card}.md, {summary,sources,wheel}.json. By hand: python -m stages.package packaging=standard
 
 The wheel holds stages/runtime as it stands; it needs no Git, DVC, pandas or Hydra, and scikit-learn only where the
 model cannot be compiled or the features name a transformer.
@@ -26,10 +26,11 @@ import stages.runtime
 from stages.runtime.contract import Contract
 from stages.runtime.predictor import answer
 from stages.runtime.transformer import FILE as TRANSFORMERS
-from stages.shared.card import model_card
+from stages.shared.cards.compiled import compile_cards
+from stages.shared.cards.declared import CardText
 from stages.shared.config import compose
 from stages.shared.errors import InputError, run
-from stages.shared.files import json_bytes, read_json, read_table, replacing, write_json
+from stages.shared.files import json_bytes, read_json, replacing, write_json
 from stages.shared.lineage import dvc_hash
 from stages.shared.progress import Progress
 from stages.shared.records import read_records
@@ -39,9 +40,6 @@ from stages.shared.wheel import build_wheel
 PREPARED, FEATURES, MODEL, EVALUATED = (Path("data", stage) for stage in ("prepare", "featurize", "train", "evaluate"))
 DATA, REPORTS = Path("data/package"), Path("reports/package")
 RUNTIME = Path(stages.runtime.__file__ or "").parent
-REPORT_FILES = {"prepare": "summary.json", "train": "decisions.json", "evaluate": "intervals.json"}
-IMPORTANCE = Path("reports/train/plots/importance.csv")
-GATES, SLICES = Path("reports/evaluate/gates.json"), Path("reports/evaluate/slices.json")
 MODEL_FILES = {"lightgbm": "model.txt", "skops": "model.skops", "xgboost": "model.xgboost.json"}
 REQUIRES = {"lightgbm": ["lightgbm"], "skops": ["scikit-learn", "skops"]}  # by kind, pinned to what trained it
 BATCH = 500  # records asked together while replaying
@@ -65,6 +63,7 @@ class PackagingConf:
     version: str
     replay_alone: int | None = field(metadata={"min": 0})
     examples: int = field(metadata={"min": 1})
+    tables: dict[str, CardText] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -78,27 +77,32 @@ def main() -> None:
     meta = read_json(MODEL / "model.json")
     expected = [answer(meta, row) for row in scores]
     lineage = make_lineage(name)
-    reports = {stage: read_json(Path("reports", stage, file)) for stage, file in REPORT_FILES.items()}
-    reports["importance"] = read_table(IMPORTANCE)
-    reports |= {"gates": read_json(GATES)["gates"], "slices": read_json(SLICES)}
-    card = model_card(name, contract, reports, lineage)
+    cards, sources = compile_cards(lineage, Path(f"conf/packaging/{choice}.yaml"), conf.tables)
+    texts = {file: card.encode() for file, card in cards.items()}
     examples = [{"record": r, "answer": a} for r, a in list(zip(records, expected, strict=True))[: conf.examples]]
     with replacing(DATA, REPORTS) as (data, written):
         wheel = make_wheel(
             data,
             conf,
             name,
-            {"card.md": card.encode(), "lineage.json": json_bytes(lineage), "examples.json": json_bytes(examples)},
+            texts | {"lineage.json": json_bytes(lineage), "examples.json": json_bytes(examples)},
         )
         n_alone = len(records) if conf.replay_alone is None else min(conf.replay_alone, len(records))
         replay(wheel, name, records, expected, n_alone)
-        (written / "card.md").write_text(card, encoding="utf-8")
+        for file, content in {**texts, "sources.json": sources}.items():
+            (written / file).write_bytes(content)
+        write_json(written / "wheel.json", lineage | named(wheel))
         summary = {"wheel_bytes": wheel.stat().st_size, "replayed": len(records), "replayed_alone": n_alone}
         write_json(written / "summary.json", summary)
     print(
         f"package: {DATA}/{wheel.name}  {summary['wheel_bytes']} bytes; "
         f"{len(records)} test rows replayed, {n_alone} also alone, all equal"
     )
+
+
+def named(wheel: Path) -> dict[str, str]:
+    """Return the wheel's version and SHA-256, by which Git leads from it to the commit."""
+    return {"version": wheel.name.split("-")[1], "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
 
 
 def test_rows(contract: Contract) -> tuple[list[dict[str, Any]], list[list[float]]]:
