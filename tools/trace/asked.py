@@ -38,6 +38,9 @@ def asked_for(given: str, lock: Any) -> Asked:
     path = Path(given)
     if given.endswith(".whl") and path.is_file():
         return of_wheel(path)
+    version = VERSION.fullmatch(path.name)
+    if version:
+        return of_version(version["version"], f"the wheel of version {version['version']}")
     known = tracked(lock)
     name = path.as_posix().rstrip("/")
     holder = max((out for out in known if f"{name}/".startswith(f"{out}/")), key=len, default=None)
@@ -48,9 +51,6 @@ def asked_for(given: str, lock: Any) -> Asked:
         return of_digest(digest, f"{given}, MD5 {digest}")
     if DIGEST.fullmatch(given):
         return of_digest(given, f"the hash {given}")
-    version = VERSION.fullmatch(given)
-    if version:
-        return of_version(version["version"], f"the wheel of version {version['version']}")
     return of_installed(given)
 
 

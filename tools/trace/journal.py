@@ -56,8 +56,8 @@ def _in_table(request_id: str, path: Path) -> list[dict[str, Any]]:
             absent = [key for key in KEYS if key not in columns]
             if absent:
                 raise InputError(f"{path}: no prediction log: it has no column {absent[0]}")
-            query = "SELECT * FROM read_parquet(?) WHERE request_id = ?"
+            query = "SELECT to_json(entry) FROM read_parquet(?) entry WHERE request_id = ?"  # times as text
             rows = connection.execute(query, [str(path), request_id]).fetchall()
         except duckdb.Error as error:
             raise InputError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [json.loads(row) for (row,) in rows]
