@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import re
 import zipfile
@@ -123,6 +122,8 @@ def of_version(version: str, what: str) -> Asked:
 
 def of_installed(given: str) -> Asked:
     """Return the search for a packaged model that is installed here. Raises InputError where none is so called."""
+    import importlib.metadata
+
     try:
         found = importlib.metadata.distribution(given) if re.fullmatch(r"[\w.-]+", given) else None
     except importlib.metadata.PackageNotFoundError:

@@ -49,20 +49,26 @@ def has_all(text: bytes, needles: Iterable[str]) -> bool:
 
 
 def contents(commits: Iterable[str], path: str) -> dict[str, bytes]:
-    """Return {commit: its version of a file}, empty where it has none, from one process of Git."""
-    wanted = list(dict.fromkeys(commits))
-    asked = "".join(f"{commit}:./{path}\n" for commit in wanted).encode()
+    """Return {commit: its version of a file}, empty where it has none."""
+    found = objects((commit, path) for commit in commits)
+    return {commit: text or b"" for (commit, _), text in found.items()}
+
+
+def objects(wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+    """Return {(commit, path): content}, None where the commit has no such file, from one process of Git."""
+    names = list(dict.fromkeys(wanted))
+    asked = "".join(f"{commit}:./{path}\n" for commit, path in names).encode()
     out = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True).stdout
-    found, place = {}, 0
-    for commit in wanted:
+    found: dict[tuple[str, str], bytes | None] = {}
+    place = 0
+    for name in names:
         end = out.index(b"\n", place)
         header, place = out[place:end].split(), end + 1
-        if header[-1] == b"missing":
-            found[commit] = b""
-            continue
-        size = int(header[2])
-        found[commit] = out[place : place + size]
-        place += size + 1
+        found[name] = None
+        if header[-1] != b"missing":
+            size = int(header[2])
+            found[name] = out[place : place + size]
+            place += size + 1
     return found
 
 

@@ -12,13 +12,30 @@ from stages.shared.cards.files import GATES, INTERVALS, WHEEL
 from tools.diff.cache import outputs
 from tools.diff.revision import Revision
 from tools.trace.asked import tracked
+from tools.trace.history import objects
 
 REQUIREMENTS = "requirements.txt"
+REPORTS = [WHEEL, GATES, INTERVALS]
+
+
+class Committed(Revision):
+    """A commit that exists, some files of which are read together: a process of Git for each would take longest."""
+
+    def __init__(self, commit: str, paths: list[str]) -> None:
+        self.name = self.commit = commit
+        self.texts = {path: text for (_, path), text in objects((commit, path) for path in paths).items()}
+
+    def text(self, path: str) -> str | None:
+        """Return a file that Git keeps, None where the commit has none."""
+        if path not in self.texts:
+            self.texts |= {path: objects([(str(self.commit), path)])[(str(self.commit), path)]}
+        found = self.texts[path]
+        return None if found is None else found.decode()
 
 
 def made_by(commit: str) -> dict[str, Any]:
     """Return what went into the pipeline of a commit, and what came out of it."""
-    revision = Revision(commit, Path())
+    revision = Committed(commit, ["dvc.lock", "params.yaml", "pyproject.toml", REQUIREMENTS, *map(str, REPORTS)])
     lock = revision.lock
     return {
         "wheel": revision.json(WHEEL.as_posix()),
