@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
@@ -107,19 +106,6 @@ def test_the_command_line_verifies_predicts_and_informs(unpacked: Path) -> None:
     assert [answer["violations"][0]["rule"] for answer in answers[1:]] == ["object", "json"]
     assert done.returncode == 1
     assert json.loads(command("info").stdout)["task"] == "binary"
-
-
-def test_every_number_of_the_card_comes_from_a_report(small: Path) -> None:
-    card = (small / "reports/package/card.md").read_text()
-    evaluated = json.loads((small / "reports/evaluate/intervals.json").read_text())
-    for name, row in evaluated["metrics"].items():
-        assert f"| {name} | {row['value']:.6g} [{row['low']:.6g}, {row['high']:.6g}]" in card
-    assert f"Measured on {evaluated['rows']} test rows" in card
-    trained = json.loads((small / "reports/train/decisions.json").read_text())
-    assert f"\n| **{trained['threshold']:.6g}** | {trained['threshold_sensitivity']['at']['called']:.6g} |" in card
-    with (small / "reports/train/plots/importance.csv").open() as file:
-        for row in csv.DictReader(file):
-            assert f"| `{row['column']}` | {row['loss_increase']} | {row['spread']} |" in card
 
 
 def test_the_replay_notices_a_model_that_is_not_the_evaluated_one(small: Path, tmp_path: Path) -> None:
