@@ -87,9 +87,9 @@ def wait_for(server: Server, body: bytes, since: float) -> None:
         try:
             server.ask(body)
             return
-        except (OSError, http.client.HTTPException, NotServing):  # not listening, or not ready to answer
+        except (OSError, http.client.HTTPException, NotServing) as error:  # not listening, or not ready to answer
             if time.perf_counter() - since > START_LIMIT:
-                raise NotServing(f"no answer within {START_LIMIT:.0f} s{server.printed()}") from None
+                raise NotServing(f"no answer within {START_LIMIT:.0f} s: {error}{server.printed()}") from None
         time.sleep(PAUSE)
 
 
@@ -99,23 +99,30 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT)
-    for member in {*members, *family(process.pid)}:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(member, signal.SIGKILL)
+    for member, since in (members | family(process.pid)).items():
+        if living().get(member, (0, 0, 0))[2] == since:  # itself, and no other that has its number by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
     process.wait()
 
 
-def family(root: int) -> set[int]:
-    """Return the processes that descend from one, or are of its session, itself among them, where they still live."""
-    parents, sessions = {}, {}
+def family(root: int) -> dict[int, int]:
+    """Return the living processes that descend from one, itself among them, or are of its session, and their start."""
+    alive = living()
+    found = {process for process, (_, session, _) in alive.items() if root in (process, session)}
+    while more := {process for process, (parent, _, _) in alive.items() if parent in found} - found:
+        found |= more
+    return {process: alive[process][2] for process in found}
+
+
+def living() -> dict[int, tuple[int, int, int]]:
+    """Return parent, session and start (in ticks) of each process that has not ended. Source: proc(5)."""
+    found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             fields = status.read_text().rpartition(")")[2].split()
             if fields[0] != "Z":
-                parents[int(status.parent.name)], sessions[int(status.parent.name)] = int(fields[1]), int(fields[3])
-    found = {process for process, session in sessions.items() if session == root} | ({root} & {*parents})
-    while more := {process for process, parent in parents.items() if parent in found} - found:
-        found |= more
+                found[int(status.parent.name)] = int(fields[1]), int(fields[3]), int(fields[19])
     return found
 
 
