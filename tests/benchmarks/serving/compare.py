@@ -8,8 +8,8 @@ answer the test rows. Each peer is installed once, with pip, into an environment
 empty server (uvicorn) run in this one. In each round every server is started, loaded with one-row requests, weighed,
 asked for 1000 rows at a time and stopped; each round begins with another one. In the first round it is also told how
 many answers are not ours to 1e-9, asked row by row and all together. In process, our `predict` of a record takes turns
-with the Pipeline's `predict_proba` of a one-row DataFrame made beforehand. Prints one Markdown table; --json keeps every
-number. Exit status 1: a server failed. The whole takes seven minutes on two cores, and six more once, to install.
+with the Pipeline's `predict_proba` of a one-row DataFrame made beforehand. Prints one Markdown table; --json keeps
+every number. Exit status 1: a server failed. The whole takes seven minutes on two cores, and six more once, to install.
 """
 
 from __future__ import annotations
