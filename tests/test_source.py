@@ -19,11 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract
+from stages.runtime.dialect import column_names
 from stages.shared.errors import InputError
 from stages.shared.sides.split import Split
 from stages.shared.table.account import Account
 from stages.shared.table.reader import open_table
-from stages.shared.table.source import Source, column_names, dialect_faults, source_files
+from stages.shared.table.source import Source, dialect_faults, source_files
 from stages.shared.tables import connect
 
 if sys.version_info >= (3, 14):

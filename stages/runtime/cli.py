@@ -7,9 +7,11 @@ import sys
 from types import ModuleType
 
 from . import api, ask
-from .serving import command
+from .journal import command as journal
+from .scoring import command as scoring
+from .serving import command as serving
 
-COMMANDS: list[ModuleType] = [ask, command]
+COMMANDS: list[ModuleType] = [ask, serving, scoring, journal]
 
 
 def main(argv: list[str] | None = None) -> None:

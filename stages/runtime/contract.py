@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from .dialect import Dialect
 from .expression import Rule, breaks
 from .forms import SPACE, as_text, bound, text_of, typed
 
@@ -119,13 +120,15 @@ class Contract:
     columns: dict[str, Column]
     missing: list[str]
     rules: dict[str, Rule] = field(default_factory=dict)  # over several columns
+    dialect: Dialect = field(default_factory=Dialect)  # of the source, where it is a CSV
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Contract:
         """Return the contract that `data/prepare/contract.json` or a packaged model holds."""
         columns = {name: Column(**column) for name, column in stored["columns"]}
         rules = {name: Rule(**rule) for name, rule in stored.get("rules", [])}
-        return cls(stored["name"], stored["task"], stored["positive"], columns, stored["missing"], rules)
+        dialect = Dialect(**stored.get("dialect", {}))
+        return cls(stored["name"], stored["task"], stored["positive"], columns, stored["missing"], rules, dialect)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads; columns and rules as pairs, since a JSON object has no order to rely on."""

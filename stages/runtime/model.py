@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .archive import Archive
 from .booster import Booster
-from .calibration import TINY, make_calibrate, sigmoid, softmax
+from .calibration import TINY, calibrated, make_calibrate, sigmoid, softmax
 from .dense import expand_matrix, expand_row, narrow_matrix, narrow_row
 from .ensemble import Ensemble
 from .linear import Linear
@@ -36,7 +36,6 @@ class Model:
         self.meta: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.dense, self.kind, self.task = self.meta["dense"], self.meta["kind"], self.meta["task"]
         self.n_outputs = len(self.meta["classes"]) if self.task == "multiclass" else 1
-        self.is_calibrated = self.meta.get("calibration") is not None
         self._calibrate = make_calibrate(self.meta.get("calibration"))
         if self.kind == "lightgbm":
             self.booster = Booster((folder / "model.txt").read_text(encoding="utf-8"), self.n_outputs)
@@ -55,12 +54,9 @@ class Model:
 
         Equal to `score_row`, bit for bit; `together` gives that up for speed where a library's estimator is asked.
         """
-        import numpy as np
-
         scores = self.uncalibrated_matrix(X, together)
-        if not self.is_calibrated:
-            return scores
-        return np.array([self._calibrate(row) for row in scores.tolist()]).reshape(scores.shape)
+        calibration = self.meta.get("calibration")
+        return scores if calibration is None else calibrated(calibration, scores)
 
     def uncalibrated_matrix(self, X: np.ndarray[Any, Any], together: bool = False) -> np.ndarray[Any, Any]:
         """Return the scores before calibration."""

@@ -11,6 +11,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from .. import api
 from .settings import Limits
 
 NEEDED = ("httptools", "uvloop", "msgspec")
@@ -27,9 +28,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind to (default %(default)s: this machine only)"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port, 0 for a free one (default %(default)s)")
     parser.add_argument("--workers", type=_positive, default=1, help="processes that answer (default %(default)s)")
     parser.add_argument("--api-key-file", help="file with the API keys that are taken, one a line")
+    parser.add_argument("--log", metavar="FOLDER", help="log every prediction there: JSON lines, see NAME log")
+    parser.add_argument(
+        "--log-redact", metavar="COLUMNS", help="a,b: not logged (default: the contract's sensitive ones; '' for none)"
+    )
     for limit in dataclasses.fields(Limits):
         kind: Any = _positive if isinstance(limit.default, int) else _seconds
         option = "--max-" + limit.name.replace("_", "-")
@@ -42,6 +47,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"should be 1 or more, got {number}")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
+        raise argparse.ArgumentTypeError(f"should be 0 to 65535, got {number}")
     return number
 
 
@@ -69,6 +81,7 @@ def serve(arguments: argparse.Namespace, name: str) -> int:
     os.environ.update(
         dict.fromkeys(THREADS, "1")
     )  # before any library reads them: more threads make a busy p99 100 times
+    from ..journal.attached import NoLog, attached, checked_folder, redacted
     from .counters import shared_memory
     from .keys import NoKey, read_keys
     from .supervisor import Supervisor
@@ -76,7 +89,9 @@ def serve(arguments: argparse.Namespace, name: str) -> int:
 
     try:
         keys = read_keys(f"{name.upper()}_API_KEY", arguments.api_key_file)
-    except NoKey as error:
+        folder = checked_folder(arguments.log) if arguments.log else None
+        redact = redacted(dict(api.read("contract.json")["columns"]), arguments.log_redact) if folder else []
+    except (NoKey, NoLog) as error:
         raise CannotServe(str(error)) from None
     limits = Limits(**{limit.name: getattr(arguments, limit.name) for limit in dataclasses.fields(Limits)})
     version = str(getattr(sys.modules[name], "__version__", "unpackaged"))
@@ -88,7 +103,9 @@ def serve(arguments: argparse.Namespace, name: str) -> int:
         print(told, flush=True)
 
     def be_worker(number: int, lifeline: int | None, ready: Any) -> None:
-        work(make_service(name, version, limits, keys, rows, number), listening, lifeline, ready)
+        service = make_service(name, version, limits, keys, rows, number)
+        with attached(service, folder, redact):
+            work(service, listening, lifeline, ready)
 
     if arguments.workers == 1:
         be_worker(0, None, on_ready)

@@ -83,9 +83,13 @@ class Connection(asyncio.Protocol):
             try:
                 self.parser.feed_data(data)
                 break
-            except httptools.HttpParserUpgrade as upgrade:  # declined: what follows is HTTP/1.1 as before
-                data = data[upgrade.args[0] :]
+            except httptools.HttpParserUpgrade as upgrade:  # declined; the parser has not read the body
+                if self.phase == LINGERING:
+                    return
+                data = without_upgrade(self.request) + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
+            except httptools.HttpParserCallbackError:  # our fault: the loop reports it and closes the connection
+                raise
             except httptools.HttpParserError:
                 if self.phase != LINGERING:
                     self.refuse(Refused("http"))
@@ -117,9 +121,14 @@ class Connection(asyncio.Protocol):
         """Ask whether the service takes the request, before its body comes."""
         if self.phase == LINGERING:
             return
-        request, self.phase = self.request, BODY
-        request.method, request.keeps = self.parser.get_method(), self.parser.should_keep_alive()
-        request.head_bytes += len(request.url)
+        request, version = self.request, self.parser.get_http_version()
+        request.method, request.head_bytes = self.parser.get_method(), request.head_bytes + len(request.url)
+        if version not in ("1.0", "1.1") or request.method == b"CONNECT":
+            self.refuse(Refused("http"))
+            return
+        if self.parser.should_upgrade():
+            return
+        self.phase, request.keeps = BODY, version == "1.1" and self.parser.should_keep_alive()
         try:
             self.service.admit(request)
         except Refused as error:
@@ -150,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer, unless earlier requests are still waiting."""
-        if self.phase == LINGERING:
+        if self.phase != BODY:
             return
         request = self.request
         self.phase, self.raw_bytes, self.since = IDLE, 0, time.monotonic()
@@ -224,6 +233,12 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
         elif waited > limits.seconds:
             self.refuse(Refused("timeout"))
+
+
+def without_upgrade(request: Request) -> bytes:
+    """Return a request's head without the wish for another protocol, as some clients add it to every request."""
+    kept = [b"%s: %s" % pair for pair in request.headers.items() if pair[0] not in (b"upgrade", b"connection")]
+    return b"\r\n".join([b"%s %s HTTP/1.1" % (request.method, request.url), *kept, b"", b""])
 
 
 NOTHING = Request()

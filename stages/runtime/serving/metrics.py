@@ -22,7 +22,7 @@ RULES = (
     "max",
     "text_length",
 )  # of a column
-TRANSPORT = ("unknown", "object", "check", "transformer", *(reason for reason in REASONS if reason != "contract"))
+OTHERS = ("unknown", "object", "check", "transformer", "other", *(reason for reason in REASONS if reason != "contract"))
 SHARES = tuple(number / 20 for number in range(1, 20))  # of probabilities
 DECADES = tuple(digit * 10.0**power for power in range(-3, 10) for digit in (1, 2, 5))
 N_BINS = 20  # of a number whose contract says its range
@@ -45,7 +45,7 @@ class Metrics:
         self.refusals = Family(
             "model_refusals_total", "counter", "Reasons of refusals, of a broken contract by column.",
             ("reason", "column"),
-            tuple((rule, column) for column in contract.inputs for rule in RULES) + tuple((r, "") for r in TRANSPORT),
+            tuple((rule, column) for column in contract.inputs for rule in RULES) + tuple((r, "") for r in OTHERS),
         )  # fmt: skip
         self.rows = Family("model_rows_total", "counter", "Records answered.")
         self.classes = Family(
@@ -57,7 +57,12 @@ class Metrics:
         self.in_flight = Family("model_requests_in_flight", "gauge", "Requests at work.")
         self.connections = Family("model_connections", "gauge", "Open connections.")
         self.starts = Family("model_worker_starts_total", "counter", "Workers started, also those that took over.")
+        self.logged = Family(
+            "model_log_records_total", "counter", "Records of the prediction log, by what became of them.", ("what",),
+            (("written",), ("lost",), ("torn",)),
+        )  # fmt: skip
         own = [self.requests, self.seconds, self.refusals, self.rows, self.in_flight, self.connections, self.starts]
+        own += [self.logged]
         own += [] if contract.task == "regression" else [self.classes]
         own += [] if contract.task == "multiclass" else [self.values]
         self.counters = Counters(own, rows, worker)
@@ -67,8 +72,10 @@ class Metrics:
         counters = self.counters
         counters.row[self.requests.places[route, str(reply.status)]] += 1.0
         counters.observe(self.seconds, self.seconds.places[route,], seconds)
-        for reason in reply.reasons:
-            counters.row[self.refusals.places.get(reason, self.refusals.places[reason[0], ""])] += 1.0
+        places = self.refusals.places
+        for rule, column in reply.reasons:
+            place = places.get((rule, column), places.get((rule, "")))
+            counters.row[places["other", ""] if place is None else place] += 1.0
 
     def predicted(self, answers: Iterable[Mapping[str, Any]]) -> None:
         """Count the answers to records."""
@@ -83,6 +90,10 @@ class Metrics:
             if task == "binary":
                 probability = answer["probabilities"][self.contract.classes[1]]
                 counters.observe(self.values, self.values.places[()], probability)
+
+    def log(self, what: str, amount: int) -> None:
+        """Count records of the prediction log."""
+        self.counters.row[self.logged.places[what,]] += amount
 
     def gauge(self, family: Family, amount: float) -> None:
         """Add to a gauge, or to a counter without labels."""

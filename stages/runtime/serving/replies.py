@@ -92,7 +92,7 @@ def refusal(error: Refused, contract: Contract, version: str, request_id: str) -
         shown = error.violations[:MOST_TOLD]
         content["violations"] = [_violation(row, violation, contract) for row, violation in shown]
         content["n_violations"] = len(error.violations)
-    reasons = tuple((v.rule, v.column if v.column in contract.columns else "") for _, v in error.violations)
+    reasons = tuple((violation.rule, violation.column) for _, violation in error.violations)
     return Reply(
         status,
         encode({**content, "version": version, "request_id": request_id}),

@@ -50,7 +50,7 @@ class Route:
     path: str
     method: bytes
     function: Callable[[Service, Request], Found]
-    is_open: bool = False  # answers without an API key, and however much is at work
+    is_open: bool = False  # answers without an API key
 
 
 class Service:
@@ -88,7 +88,6 @@ class Service:
             raise Refused("unauthorized")
         if method == b"POST":
             self._check_body_headers(request.headers)
-        if not route.is_open:
             if self.n_at_work >= self.limits.concurrent:
                 raise Refused("busy")
             self.n_at_work += 1
@@ -163,7 +162,7 @@ class Service:
         if self.log is not None:
             self.log(
                 {
-                    "time": time.time(), "request_id": request.id, "version": self.version,
+                    "time": time.time(), "request_id": request.id, "seconds": time.monotonic() - request.since,
                     "route": request.route.path if request.route else "", "records": records, "answers": answers,
                 }
             )  # fmt: skip

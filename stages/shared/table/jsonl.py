@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from stages.runtime.contract import Column
 from stages.runtime.contract_sql import identifier, literal
+from stages.runtime.dialect import column_names
 from stages.runtime.forms import NUMBERS
 from stages.shared.errors import InputError
 from stages.shared.table.layout import scan
 from stages.shared.table.opened import Part, Table, line_limit, listed, stored_rejects
 from stages.shared.table.plain import with_line_feeds
-from stages.shared.table.source import Source, column_names
+from stages.shared.table.source import Source
 
 if TYPE_CHECKING:
     import duckdb

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.runtime.contract import Column
-from stages.runtime.contract_sql import identifier, number_text_sql
+from stages.runtime.contract_sql import identifier
+from stages.runtime.dialect import column_names
+from stages.runtime.physical import physical_text
 from stages.shared.errors import InputError
 from stages.shared.table.opened import Part, Table, listed
-from stages.shared.table.source import Source, column_names
+from stages.shared.table.source import Source
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +37,7 @@ def open_parquet(
     for kinds, run in runs:
         places = {name.lower(): (name, kind) for name, kind in kinds}
         texts = [
-            f"{_physical_text(*places[own.lower()], columns.get(name))} AS {identifier(name)}"
+            f"{physical_text(*places[own.lower()], columns.get(name))} AS {identifier(name)}"
             for own, name in zip(order, names, strict=True)
         ]
         selects.append(f"SELECT {', '.join(texts)} FROM {_parquet(run, is_partitioned)}")
@@ -62,15 +63,3 @@ def _check_names(runs: list[tuple[list[tuple[str, str]], list[Path]]]) -> None:
 
 def _is_partitioned(files: list[Path]) -> bool:
     return all(any("=" in part for part in file.parts[:-1]) for file in files)
-
-
-def _physical_text(name: str, kind: str, column: Column | None) -> str:
-    """Return the expression of a column's text: whole floats without .0, NaN missing, times with a zone in UTC."""
-    if re.fullmatch(r"FLOAT|DOUBLE|DECIMAL\(.*\)", kind):
-        return number_text_sql(column or Column("number"), name)
-    quoted = identifier(name)
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"timezone('UTC', {quoted})::VARCHAR" + (" || 'Z'" if column and column.timezone else "")
-    if re.search(r"\[|STRUCT|MAP|UNION|VARIANT", kind):
-        return f"to_json({quoted})::VARCHAR"
-    return f"{quoted}::VARCHAR"

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from stages.runtime.contract import Column
 from stages.runtime.contract_sql import literal
+from stages.runtime.dialect import column_names
 from stages.shared.errors import InputError
 from stages.shared.table.jsonl import open_jsonl
 from stages.shared.table.layout import count_strictly, scan
 from stages.shared.table.opened import Part, Table, line_limit, listed, stored_rejects, unreadable
 from stages.shared.table.parquet import open_parquet
 from stages.shared.table.plain import check_width, plain_file, with_line_feeds
-from stages.shared.table.source import Source, column_names, records, source_files
+from stages.shared.table.source import Source, records, source_files
 
 if TYPE_CHECKING:
     import duckdb

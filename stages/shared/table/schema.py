@@ -15,7 +15,7 @@ from stages.shared.errors import InputError
 from stages.shared.sides.leakage import waive_faults
 from stages.shared.sides.split import Split, split_faults
 from stages.shared.table.rules import contract_faults
-from stages.shared.table.source import Source, dialect_faults
+from stages.shared.table.source import Source, dialect_faults, dialect_of
 
 RAW = Path("data/raw")
 
@@ -61,7 +61,9 @@ def make_contract(name: str, conf: DataConf) -> Contract:
     Raises InputError with all that is wrong in it.
     """
     columns = {key: complete(column, conf.source) for key, column in conf.columns.items()}
-    contract = Contract(name, conf.task, conf.positive, columns, conf.source.missing, conf.rules)
+    contract = Contract(
+        name, conf.task, conf.positive, columns, conf.source.missing, conf.rules, dialect_of(conf.source)
+    )
     faults = contract_faults(contract) + split_faults(contract, conf.split) + dialect_faults(conf.source)
     faults += waive_faults(conf.waive)
     if not name.isidentifier():

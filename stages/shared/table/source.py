@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from stages.runtime.dialect import Dialect
 from stages.shared.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 SUFFIXES = {
@@ -21,7 +19,6 @@ SUFFIXES = {
     "parquet": (".parquet", ".pq"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
 }
-RESERVED = ("_row", "_split")  # what prepare adds to a table
 
 
 @dataclass(frozen=True)
@@ -160,23 +157,9 @@ def dialect_faults(source: Source) -> list[str]:
     return faults
 
 
-def column_names(fields: Sequence[str]) -> list[str]:
-    """Return the names of columns from the fields of a header.
-
-    One without a name is `column_N`, its place from 1; a name that stands twice, in whatever case, or is one of ours,
-    gets `_2`, `_3`, ...
-    """
-    names: list[str] = []
-    taken = set(RESERVED)
-    for place, text in enumerate(fields, start=1):
-        base = name = text.strip() or f"column_{place}"
-        number = 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
+def dialect_of(source: Source) -> Dialect:
+    """Return how the source's files are written, for the contract: tables that are scored are read like them."""
+    return Dialect(source.delimiter, source.quote, source.escape, source.header, source.encoding)
 
 
 def csv_options(source: Source) -> dict[str, Any]:

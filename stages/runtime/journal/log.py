@@ -1,0 +1,183 @@
+"""The prediction log: every answer as a line of JSON, written by a thread of its own, so that none waits for a disk.
+
+`append` puts an entry into a queue, microseconds; the thread writes what is there twenty times a second and syncs once
+a second. What does not fit into the queue, because the disk is full or slow, is counted, in `count` and, as soon as
+something can be written again, in the log itself. Lines are written whole or taken off again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .files import mend_all, new_file, note, told
+
+TICK, SYNC, PAUSE = 0.05, 1.0, 0.0003  # seconds: between looks, between syncs, between chunks (answers have their turn)
+CHUNK = 32  # records turned into lines at once: a tenth of a millisecond
+MOST_RECORDS = 50_000  # in the queue
+MOST_BYTES, MOST_SECONDS = 64_000_000, 3600.0  # of one file
+CLOSED = -1  # no file yet
+EXPLAINED = ("base", "contributions")
+Entry = Mapping[str, Any]
+
+
+def _ignore(what: str, amount: int) -> None:
+    """Count nothing."""
+
+
+class PredictionLog:
+    """Appends to a folder, a file a process. `count` is called with "written", "lost" or "torn" and how many.
+
+    An entry has `time` (seconds since 1970), `request_id`, `route`, `seconds` (latency), `records` and `answers`; each
+    record becomes a line. Values of the columns in `redact` are replaced by null and their names listed in `redacted`;
+    what `explain` adds to an answer is left out, as it would tell them.
+    """
+
+    def __init__(
+        self, folder: Path, version: str, redact: Collection[str] = (), count: Callable[[str, int], None] = _ignore
+    ) -> None:
+        self.folder, self.version, self.redact, self.count = folder, version, tuple(redact), count
+        self._encode = _encoder()
+        self._queue: deque[Entry] = deque()
+        self._n_in = self._n_out = 0  # records into the queue and out of it: each is one thread's to count
+        self._n_dropped = self._n_failed = self._n_noted = (
+            0  # likewise those lost, and how many the log itself knows of
+        )
+        self._making: Iterator[bytes] = iter(())  # lines of the entry that is at work
+        self._chunk: list[bytes] = []  # lines that are to be written next
+        self._file, self._size, self._since, self._synced = CLOSED, 0, 0.0, 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
+        self._thread.start()
+
+    def append(self, entry: Entry) -> None:
+        """Queue an entry, or count it as lost where the queue is full; never waits, never raises."""
+        n = len(entry["records"])
+        if self._n_in - self._n_out + n > MOST_RECORDS:
+            self._n_dropped += n
+            self.count("lost", n)
+            return
+        self._n_in += n
+        self._queue.append(entry)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Write what is queued, for so long at most, and close the file."""
+        self._stop.set()
+        self._thread.join(seconds)
+
+    def _open(self) -> bool:
+        """Begin a file, and say whether there is one; where the disk has no room, it may have later."""
+        try:
+            file, self._path = new_file(self.folder)
+        except OSError:
+            return False
+        self._file, self._size, self._since, self._synced = file, 0, time.monotonic(), time.monotonic()
+        return True
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):  # a disk that cannot be written to; whoever comes next mends
+            torn = mend_all(self.folder)
+            self.count("torn", torn)
+        while not self._stop.wait(TICK):
+            self._write()
+        self._write()
+        self._fail(self._n_in - self._n_out)
+        if self._file != CLOSED:
+            self._close_file()
+
+    def _write(self) -> None:
+        """Write all there is, chunk by chunk, until the disk refuses."""
+        while (self._fill() or self._unnoted()) and self._write_chunk():
+            time.sleep(PAUSE)
+        now = time.monotonic()
+        if self._size and now - self._synced > SYNC:
+            self._sync()
+        if self._size > MOST_BYTES or (self._size and now - self._since > MOST_SECONDS):
+            self._close_file()  # what comes next begins another
+
+    def _fill(self) -> bool:
+        """Make the lines of the next chunk; return whether there are any."""
+        self._chunk += itertools.islice(self._making, CHUNK - len(self._chunk))
+        while len(self._chunk) < CHUNK and self._queue:
+            self._making = self._lines_of(self._queue.popleft())
+            self._chunk += itertools.islice(self._making, CHUNK - len(self._chunk))
+        return bool(self._chunk)
+
+    def _unnoted(self) -> int:
+        """Return how many lost records the log itself does not know of."""
+        return self._n_dropped + self._n_failed - self._n_noted
+
+    def _write_chunk(self) -> bool:
+        n_lost, n_lines = self._unnoted(), len(self._chunk)
+        if not self._append(b"".join([*([note("lost", n_lost)] if n_lost else []), *self._chunk])):
+            return False
+        self._chunk = []
+        self._n_noted += n_lost
+        self._n_out += n_lines
+        if n_lines:
+            self.count("written", n_lines)
+        return True
+
+    def _append(self, content: bytes) -> bool:
+        """Write it all, or nothing of it; say which."""
+        if self._file == CLOSED and not self._open():
+            return False
+        try:
+            if os.write(self._file, content) == len(content):
+                self._size += len(content)
+                return True
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self._take_back()
+        return False
+
+    def _take_back(self) -> None:
+        """Leave no part of a line, where the disk lets us; whoever finds the file next takes it off otherwise."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, self._size)
+
+    def _lines_of(self, entry: Entry) -> Iterator[bytes]:
+        own = {"time": told(entry["time"]), "request_id": entry["request_id"], "version": self.version}
+        own |= {"route": entry["route"], "latency_ms": round(entry["seconds"] * 1000, 4)}
+        for row, (record, answer) in enumerate(zip(entry["records"], entry["answers"], strict=True)):
+            redacted = [name for name in self.redact if record.get(name) is not None]
+            inputs = {**record, **dict.fromkeys(redacted)} if redacted else record
+            output = {key: part for key, part in answer.items() if key not in EXPLAINED}
+            line = {**own, "row": row, "inputs": inputs, "output": output}
+            yield self._line(line | {"redacted": redacted} if redacted else line)
+
+    def _line(self, line: dict[str, Any]) -> bytes:
+        try:
+            return self._encode(line) + b"\n"
+        except OverflowError:  # a whole number of more than 64 bits
+            return json.dumps(line).encode() + b"\n"
+
+    def _fail(self, n_records: int) -> None:
+        if n_records:
+            self._n_failed += n_records
+            self.count("lost", n_records)
+
+    def _sync(self) -> None:
+        with contextlib.suppress(OSError):  # a disk that is full says so again when it is written to
+            os.fsync(self._file)
+        self._synced = time.monotonic()
+
+    def _close_file(self) -> None:
+        """Sync and close."""
+        self._sync()
+        os.close(self._file)
+        self._file, self._size = CLOSED, 0
+
+
+def _encoder() -> Callable[[Any], bytes]:
+    import msgspec
+
+    return msgspec.json.Encoder().encode
