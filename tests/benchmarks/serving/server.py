@@ -94,16 +94,25 @@ def wait_for(server: Server, body: bytes, since: float) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and whatever it started: politely, then not."""
+    """End a server and whatever it started: politely, then not; return when all of it is gone."""
     members = family(process.pid)
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT)
-    for member, since in (members | family(process.pid)).items():
-        if living().get(member, (0, 0, 0))[2] == since:  # itself, and no other that has its number by now
+    members |= family(process.pid)
+    while left := remaining(members):
+        for member in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(member, signal.SIGKILL)
+        process.poll()
+        time.sleep(PAUSE)
     process.wait()
+
+
+def remaining(members: dict[int, int]) -> list[int]:
+    """Return those that have not ended; another process may have the number of one by now, but not its start."""
+    alive = living()
+    return [member for member, since in members.items() if member in alive and alive[member][2] == since]
 
 
 def family(root: int) -> dict[int, int]:
