@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_stage
+from conftest import run_in, run_stage
 
 
 def wheel(folder: Path) -> Path:
@@ -154,6 +154,28 @@ def run(commands: Path, *words: str, given: str = "") -> str:
     """Run a command of an environment, far from this repository."""
     command = [str(commands / words[0]), *words[1:]]
     return subprocess.run(command, input=given, text=True, capture_output=True, check=True, cwd=commands).stdout
+
+
+TYPED = """
+from typing import Any, assert_type
+import toy_model
+assert_type(toy_model.predict({"a": 1}), dict[str, Any])
+assert_type(toy_model.predict([{"a": 1}]), list[dict[str, Any]])
+assert_type(toy_model.predict_proba({"a": 1}), dict[str, float])
+assert_type(toy_model.__version__, str)
+class Frame:
+    columns = ["a"]
+assert_type(toy_model.predict(Frame()), Frame)
+"""
+
+
+@pytest.mark.slow
+def test_the_types_of_the_answers_are_known_to_a_checker(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(TYPED)
+    run_in(tmp_path, sys.executable, "-m", "mypy", "--strict", "asks.py", MYPYPATH=str(unpacked))
+    (tmp_path / "asks.py").write_text("import toy_model\ntoy_model.predict(5)\n")
+    done = run_in(tmp_path, sys.executable, "-m", "mypy", "--strict", "asks.py", check=False, MYPYPATH=str(unpacked))
+    assert "No overload variant" in done.stdout
 
 
 @pytest.mark.slow
