@@ -13,6 +13,7 @@ from sklearn.calibration import calibration_curve
 from stages.shared import plots
 from stages.shared.bootstrap import compare, difference, interval, intervals, measure, resample, units_of
 from stages.shared.evaluation.asked import Asked
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.glossary import GLOSSARY
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.regression import Deciles
@@ -145,7 +146,7 @@ def test_calibration_error_of_several_classes_asks_whether_the_likeliest_is_righ
 @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
 def test_each_class_has_scikit_learns_numbers(name):
     y, scores = TABLES["multiclass"]
-    found = Multiclass(y, scores, [1.0] * 4, Asked()).by_class(WEIGHTED)[name]
+    found = Multiclass(y, scores, [1.0] * 4, Asked()).by_class(Draws(WEIGHTED))[name]
     function = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}[name]
     expected = [function(y, scores.argmax(1), average=None, sample_weight=row) for row in WEIGHTED]
     np.testing.assert_allclose(found.T, expected, rtol=1e-12)
@@ -153,13 +154,13 @@ def test_each_class_has_scikit_learns_numbers(name):
 
 def test_deciles_are_those_of_the_target_with_the_errors_of_their_rows():
     y, scores = np.arange(40.0)[::-1], np.arange(40.0)[::-1, None] + np.repeat([1.0, -2.0], 20)[:, None]
-    found = Deciles(y, scores[:, 0]).measure(np.ones((1, 40)))
+    found = Deciles(y, scores[:, 0]).measure(Draws(np.ones((1, 40))))
     assert found["mae"][:, 0].tolist() == [2.0] * 5 + [1.0] * 5
     assert found["mean_error"][:, 0].tolist() == [2.0] * 5 + [-1.0] * 5
 
 
 def test_a_decile_without_rows_in_a_resample_has_no_value():
-    found = Deciles(np.arange(10.0), np.zeros(10)).measure(np.array([[0] + [1] * 9]))
+    found = Deciles(np.arange(10.0), np.zeros(10)).measure(Draws(np.array([[0] + [1] * 9])))
     assert np.isnan(found["mae"][0, 0])
     assert not np.isnan(found["mae"][1:, 0]).any()
 
@@ -327,15 +328,8 @@ def test_models_are_compared_resample_by_resample():
 
 def drawn(n_rows: int, n_resamples: int, seed: int, **extra) -> np.ndarray:
     place = np.arange(n_rows)
-    return np.vstack(
-        list(
-            resample(
-                Rows(**{"X": place[:, None], "y": place, "number": place, "weight": None, "group": None} | extra),
-                n_resamples,
-                seed,
-            )
-        )
-    )
+    plain = {"X": place[:, None], "y": place, "number": place, "weight": None, "group": None}
+    return np.vstack([block.rows for block in resample(Rows(**plain | extra), n_resamples, seed)])
 
 
 def test_resample_draws_as_many_rows_as_there_are():
@@ -372,7 +366,7 @@ def test_lift_is_the_precision_of_the_highest_scores_over_the_base_rate():
 
 def test_resamples_without_weights_are_whole_numbers():
     place = np.arange(4)
-    assert {block.dtype.kind for block in resample(Rows(place[:, None], place, place, None, None), 3, 1)} == {"i"}
+    assert {block.rows.dtype.kind for block in resample(Rows(place[:, None], place, place, None, None), 3, 1)} == {"i"}
 
 
 def test_rows_and_groups_are_counted_as_what_is_drawn():

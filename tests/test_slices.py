@@ -137,7 +137,7 @@ def test_the_difference_from_the_rest_is_paired_over_the_same_resamples() -> Non
     inside = np.arange(600) < 100
     found = measure_slices(sample, made_slices(inside.astype(int), "third", "declared"), 30)["slices"]["third = 1"]
     error = np.abs(sample.rows.y - sample.scores[:, 0])
-    drawn = np.vstack(list(resample(sample.rows, 200, 0)))
+    drawn = np.vstack([W.rows for W in resample(sample.rows, 200, 0)])
     values = [
         W[inside] @ error[inside] / W[inside].sum() - W[~inside] @ error[~inside] / W[~inside].sum() for W in drawn
     ]

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.members import Slice
-from stages.shared.evaluation.resampled import Sample, Statistic, gaps, over_resamples, summary
+from stages.shared.evaluation.resampled import Sample, Statistic, gaps_of, over_resamples, summary
+from stages.shared.evaluation.sums import mean
 from stages.shared.losses import call
 
 Array = np.ndarray[Any, Any]
@@ -87,19 +89,20 @@ def _labels(task: str, classes: list[str]) -> dict[str, int]:
 
 def _rates(task: str, y: Array, scores: Array, called: Array | None, number: int, mask: Array) -> Statistic:
     """Return the statistic that gives the rates of one group, NaN where a resample has no row to take them over."""
-    y, scores = y[mask], scores[mask]
+    gap = gaps_of(task, y[mask], scores[mask])[f"gap {number}" if task == "multiclass" else "gap"]
+    if called is None:
+        return lambda W: {"mean_error": mean(W.within(mask), gap)}
+    is_called, is_actual = called[mask] == number, y[mask] == number
+    is_true, is_false = is_called & is_actual, is_called & ~is_actual
+    is_other = ~is_actual
 
-    def statistic(W: Array) -> dict[str, Array]:
-        own = W[:, mask]
-        gap = gaps(task, y, scores, own)
-        if called is None:
-            return {"mean_error": gap["gap"]}
-        is_called, is_actual = called[mask] == number, y == number
+    def statistic(W: Draws) -> dict[str, Array]:
+        own = W.within(mask)
         return {
-            "selection_rate": own[:, is_called].sum(1) / own.sum(1),
-            "true_positive_rate": own[:, is_called & is_actual].sum(1) / own[:, is_actual].sum(1),
-            "false_positive_rate": own[:, is_called & ~is_actual].sum(1) / own[:, ~is_actual].sum(1),
-            "calibration": gap["gap" if task == "binary" else f"gap {number}"],
+            "selection_rate": own.within(is_called).total / own.total,
+            "true_positive_rate": own.within(is_true).total / own.within(is_actual).total,
+            "false_positive_rate": own.within(is_false).total / own.within(is_other).total,
+            "calibration": mean(own, gap),
         }
 
     return statistic
