@@ -17,6 +17,7 @@ from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.glossary import GLOSSARY
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.regression import Deciles
+from stages.shared.evaluation.sums import explaining_share
 from stages.shared.losses import best_f1_threshold, mean_loss
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.rows import Rows
@@ -290,12 +291,53 @@ def test_interval_holds_its_value_even_where_no_resample_reaches_it():
     assert interval(np.append(2.0, np.linspace(0, 1, 50)), 0.95)["high"] == 2.0
 
 
-def test_calibration_error_is_reflected_and_no_size_is_below_zero():
-    values = np.append(0.05, np.linspace(0.06, 0.16, 101))  # chance raised the sample, and raises each resample again
+def test_calibration_error_is_not_shifted_to_its_value():
+    values = np.append(0.05, np.linspace(0, 0.1, 101) ** 2)  # the value is far above the median
     found = intervals({"ece": values, "brier": values}, 0.9)
-    assert found["ece"] == {"value": 0.05, "low": 0.0, "high": 0.05}
-    assert interval(values, 0.9, None, "ece")["low"] == pytest.approx(0.1 - 0.155, abs=1e-3)
-    assert found["brier"]["high"] > 0.05
+    assert found["ece"]["low"] == pytest.approx(0.005**2, abs=1e-5)
+    assert found["ece"]["high"] == 0.05
+    assert found["brier"]["low"] > 0.001
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_share_of_the_gaps_makes_the_samples_error_with_this_chance(seed):
+    random = np.random.default_rng(seed)
+    gaps, chance = random.normal(size=10) * (random.random(10) < 0.8), random.normal(size=(50, 10)) * 0.7
+    shares, size = explaining_share(gaps, chance), np.abs(gaps).sum()
+    grid = np.linspace(0, 20, 20_001)
+    for share, own in zip(shares, chance, strict=True):
+        sums = np.abs(grid[:, None] * gaps + own).sum(1)
+        assert (sums[grid > share + 1e-9] > size).all()  # no larger share does
+        if share:
+            assert np.abs(share * gaps + own).sum() == pytest.approx(size, rel=1e-9)
+
+
+def test_without_chance_the_whole_error_is_the_gaps_own():
+    gaps = np.array([0.1, -0.2, 0.0, 1e-18])
+    assert explaining_share(gaps, np.zeros((1, 4))).tolist() == [1.0]
+    assert explaining_share(np.zeros(4), np.ones((1, 4))).tolist() == [0.0]
+    assert np.isnan(explaining_share(gaps, np.full((1, 4), np.nan))).all()
+
+
+def test_calibration_error_of_the_sample_is_the_plain_one_whatever_is_drawn():
+    y, scores = TABLES["binary"]
+    for weight in (None, np.arange(1.0, N + 1)):
+        rows = Rows(np.zeros((N, 1)), y, np.arange(N), weight, None)
+        found = measure("binary", rows, {"model": (scores, THRESHOLD)}, 20, 1)["model"]["ece"]
+        plain = compute("binary", y, scores, THRESHOLD, np.ones((1, N)) if weight is None else weight[None])["ece"]
+        assert found[0] == pytest.approx(plain[0], rel=1e-12)
+        assert len(set(found.tolist())) > 15
+
+
+def test_calibration_error_of_a_calibrated_model_may_be_nothing():
+    random = np.random.default_rng(1)
+    score = random.random(400)
+    rows = Rows(np.zeros((400, 1)), (random.random(400) < score).astype(int), np.arange(400), None, None)
+    measured = measure("binary", rows, {"model": (score[:, None], 0.5)}, 300, 1)["model"]["ece"]
+    found = interval(measured, 0.95, 400, "ece")
+    assert found["low"] == 0
+    assert found["value"] > 0.03
+    assert np.median(measured[1:]) < 0.7 * found["value"]  # the rest is chance
 
 
 def test_a_metric_without_a_value_says_so():

@@ -4,7 +4,8 @@ Intervals are percentiles over resamples of the rows (of groups where there are 
 model, so that differences are paired. Two corrections move the percentiles. Where the sample's value is not the
 resamples' median, both move by twice the distance in standard normal units (bias-corrected percentiles: Efron &
 Tibshirani 1993, 14.3). And both move outwards where rows or groups are few, since resamples spread less than samples do
-(expanded percentiles: Hesterberg 2015, 5.3). In simulation (tests/benchmarks/coverage.py) these cover better than plain
+(expanded percentiles: Hesterberg 2015, 5.3). Of the calibration error, which chance only raises, the ends are found by
+inverting a test (sums.Gaps). In simulation (tests/benchmarks/coverage.py) these cover better than plain
 percentiles for R2, and for macro F1 of few groups; an acceleration (BCa) added nothing that could be measured.
 
 More rows (or groups) than MOST_DRAWN are drawn in bundles that are dealt at random once: a resample of 10,000 bundles
@@ -28,7 +29,7 @@ from stages.shared.rows import Rows
 Array = np.ndarray[Any, Any]
 BLOCK_CELLS = 250_000  # resamples x rows held at once: what fits a processor's cache is also fastest
 MOST_DRAWN, N_BUNDLES = 20_000, 10_000  # rows or groups drawn one by one; bundles that more of them are dealt into
-RAISED_BY_CHANCE = ("ece",)
+BY_INVERSION = ("ece",)  # its resamples say what explains the sample (sums.Gaps): not shifted to its value
 MOST_SHIFT = 1.0  # standard normal units from the resamples' median to the value: further off, nothing is known
 
 
@@ -104,30 +105,24 @@ def compare(measured: dict[str, dict[str, Array]], confidence: float, units: int
 
 def intervals(metrics: dict[str, Array], confidence: float, units: int | None = None) -> dict[str, dict[str, Any]]:
     """Return the interval of each metric."""
-    found = {name: interval(values, confidence, units, name) for name, values in metrics.items()}
-    for name in RAISED_BY_CHANCE:  # a mean of sizes, which reflection may send below 0
-        if name in found and found[name]["low"] is not None:
-            found[name]["low"] = max(0.0, found[name]["low"])
-    return found
+    return {name: interval(values, confidence, units, name) for name, values in metrics.items()}
 
 
 def interval(values: Array, confidence: float, units: int | None = None, name: str = "") -> dict[str, Any]:
     """Return the sample's value and the interval, to 6 decimals; `units` is how many rows or groups were drawn from.
 
     Resamples in which the metric has no value (no positive row was drawn) are left out and counted as `undefined`; a
-    sample without value has None for all three. A metric that chance only raises (`ece`) is raised again in every
-    resample: its ends are reflected at the value, which takes the rise off (Davison & Hinkley 1997, 5.2.1).
+    sample without value has None for all three. The percentiles of a metric that chance only raises (`ece`: sums.Gaps)
+    need not lie about the sample's value.
     """
     found = values[1:][~np.isnan(values[1:])]
     undefined = len(values) - 1 - len(found)
     counted = {"undefined": undefined} if undefined else {}
     if np.isnan(values[0]) or not len(found):
         return {"value": None, "low": None, "high": None, **counted}
-    value, is_raised = float(values[0]), name in RAISED_BY_CHANCE
-    shares = ends(None if is_raised else value, found, confidence, units)
+    value = float(values[0])
+    shares = ends(None if name in BY_INVERSION else value, found, confidence, units)
     low, high = np.quantile(found, shares, method="weibull").tolist()  # (n + 1) p: others lie inwards
-    if is_raised:
-        low, high = 2 * value - high, 2 * value - low
     low, high = min(low, value), max(high, value)
     return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6), **counted}
 

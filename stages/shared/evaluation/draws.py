@@ -7,6 +7,7 @@ a fixed order, on one thread: nothing here asks a matrix product, whose order of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -22,16 +23,16 @@ class Units:
         self.of_row = of_row  # (n_rows,), None where each row is its own
         self.n_units = n_units  # said where rows have units
         self.weight = weight  # (n_rows,)
-        self._sums: dict[int, tuple[Array, Array]] = {}
-        self._parts: dict[int, tuple[Array, Units]] = {}
+        self._found: dict[tuple[str, int], tuple[object, Any]] = {}
 
     def sums(self, values: Array) -> Array:
         """Return what each unit's rows add up to, shape (n_units,); the same array is added only once."""
-        if id(values) not in self._sums:
+
+        def added() -> Array:
             weighted = values if self.weight is None else values * self.weight
-            added = np.bincount(self._places, weights=weighted, minlength=self.n_units)
-            self._sums[id(values)] = values, added  # held, or another array might get its id
-        return self._sums[id(values)][1]
+            return np.bincount(self._places, weights=weighted, minlength=self.n_units)
+
+        return np.asarray(self.once("sums", values, added))
 
     @cached_property
     def sizes(self) -> Array:
@@ -39,13 +40,21 @@ class Units:
         return np.bincount(self._places, weights=self.weight, minlength=self.n_units).astype(float)
 
     def within(self, is_inside: Array) -> Units:
-        """Return the units of some of the rows; where rows have units, the same array gives the same object."""
-        if self.of_row is None:
-            return Units(weight=None if self.weight is None else self.weight[is_inside])
-        if id(is_inside) not in self._parts:
-            weight = None if self.weight is None else self.weight[is_inside]
-            self._parts[id(is_inside)] = is_inside, Units(self.of_row[is_inside], self.n_units, weight)
-        return self._parts[id(is_inside)][1]
+        """Return the units of some of the rows, the same object for the same array."""
+
+        def part() -> Units:
+            of_row, weight = (None if each is None else each[is_inside] for each in (self.of_row, self.weight))
+            return Units(of_row, self.n_units, weight)
+
+        found: Units = self.once("within", is_inside, part)
+        return found
+
+    def once(self, what: str, of: object, make: Callable[[], Any]) -> Any:
+        """Return what `make` gives, which is asked only once for each `of`."""
+        key = what, id(of)
+        if key not in self._found:
+            self._found[key] = of, make()  # `of` is held, or something else might get its id
+        return self._found[key][1]
 
     @property
     def _places(self) -> Array:
@@ -54,15 +63,16 @@ class Units:
         return self.of_row
 
 
-ROWS = Units()
-
-
 class Draws:
-    """How often each unit stands in each of some resamples: counts, shape (n_resamples, n_units)."""
+    """How often each unit stands in each of some resamples: counts, shape (n_resamples, n_units).
 
-    def __init__(self, counts: Array, units: Units = ROWS) -> None:
+    Without `units` they are weights of rows, each line by itself, and resamples of no sample.
+    """
+
+    def __init__(self, counts: Array, units: Units | None = None) -> None:
         self.counts = counts
-        self.units = units
+        self.is_resampled = units is not None
+        self.units = Units() if units is None else units
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -73,14 +83,20 @@ class Draws:
         drawn = self.counts if self.units.of_row is None else np.take(self.counts, self.units.of_row, axis=1)
         return drawn if self.units.weight is None else drawn * self.units.weight
 
+    def sample(self) -> Draws:
+        """Return the sample itself: each unit once."""
+        return Draws(np.ones((1, self.counts.shape[1]), dtype=np.int32), self.units)
+
     def within(self, is_inside: Array) -> Draws:
         """Return the resamples of some of the rows alone."""
         counts = self.counts if self.units.of_row is not None else self.counts[:, is_inside]
-        return Draws(counts, self.units.within(is_inside))
+        return Draws(counts, self.units.within(is_inside) if self.is_resampled else None)
 
     def or_all(self, is_empty: Array) -> Draws:
         """Return the resamples, with each row once where a resample is said to be empty."""
-        return Draws(np.where(is_empty[:, None], 1.0, self.counts), self.units) if is_empty.any() else self
+        if not is_empty.any():
+            return self
+        return Draws(np.where(is_empty[:, None], 1.0, self.counts), self.units if self.is_resampled else None)
 
     def at(self, places: Array) -> Array:
         """Return `rows` at some places: several times faster than rows[:, places]."""

@@ -101,6 +101,11 @@ class Gaps:
 
     The error is the weighted mean over bins of |mean predicted - observed share|. Bins of equal count: Nguyen &
     O'Connor 2015; the error: Naeini et al. 2015. The bins are those of the sample in every resample.
+
+    Chance only adds to it, and adds again in each resample. So a resample is asked something else: which share of the
+    sample's gaps, with this resample's chance on top, makes the error that the sample has? That share of the sample's
+    error is a resample's value, 0 where chance alone makes more. Percentiles of these values are the errors at which
+    the sample's would be just too large, or too small, to be chance.
     """
 
     N_BINS = 10
@@ -113,6 +118,31 @@ class Gaps:
         self.gap = (predicted - observed)[self.parts.order]
 
     def error(self, W: Draws) -> Array:
-        """Return the error of each resample, NaN where it has no row."""
+        """Return the sample's error and what explains it in each resample, NaN where there is no row."""
+        found = self._by_bin(W)
+        if not W.is_resampled:
+            return np.asarray(np.abs(found).sum(1))
+        sample = W.units.once("gaps", self, lambda: self._by_bin(W.sample()))
+        return np.asarray(np.abs(sample).sum() * explaining_share(sample[0], found - sample))
+
+    def _by_bin(self, W: Draws) -> Array:
+        """Return each bin's part of the mean gap, shape (n_resamples, N_BINS)."""
         weights, gaps = self.parts.sums(W, self.gap)
-        return ratio(np.abs(gaps).sum(1), weights.sum(1), np.nan)
+        return ratio(gaps, weights.sum(1)[:, None], np.nan)
+
+
+def explaining_share(gaps: Array, chance: Array) -> Array:
+    """Return the largest s of each row of chance, shape (n, n_gaps), with sum |s gaps + chance| = sum |gaps|, or 0.
+
+    The sum is convex and made of straight pieces: Newton's steps from the right end of them meet the largest s.
+    """
+    size = np.abs(gaps).sum()
+    is_gap = np.abs(gaps) > 1e-12 * size  # others are rounding
+    turns = -chance[:, is_gap] / gaps[is_gap]  # of the straight pieces
+    share = 1 + np.abs(turns).max(1, initial=0)
+    for _ in range(len(gaps) + 1):  # one piece at least is left behind by each step
+        line = share[:, None] * gaps + chance
+        excess, slope = np.abs(line).sum(1) - size, (np.sign(line) * gaps).sum(1)
+        share = np.maximum(0, share - ratio(excess, np.where(slope > 0, slope, 0)))
+        share = np.where(slope > 0, share, 0)
+    return np.asarray(np.where(np.isnan(chance).any(1), np.nan, share))
