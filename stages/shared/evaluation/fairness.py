@@ -19,7 +19,7 @@ import numpy as np
 
 from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.members import Slice
-from stages.shared.evaluation.resampled import Sample, Statistic, gaps_of, over_resamples, summary
+from stages.shared.evaluation.resampled import Sample, Statistic, gaps_of, over_resamples, summary, units_within
 from stages.shared.evaluation.sums import mean
 from stages.shared.losses import call
 
@@ -75,7 +75,7 @@ def _of_column(sample: Sample, groups: list[Slice]) -> dict[str, Any]:
     for label in labels:
         each = [values[f"{label} {nth}"] for nth in range(len(groups))]
         rates = {name: np.column_stack([one[name] for one in each]) for name in each[0]}
-        by_label[label] = _compared(task, rates, groups, sample.confidence)
+        by_label[label] = _compared(sample, rates, groups)
     if task != "multiclass":
         return next(iter(by_label.values()))
     worst = {name: _worst(name, (part["metrics"][name] for part in by_label.values())) for name in METRICS[task]}
@@ -108,22 +108,23 @@ def _rates(task: str, y: Array, scores: Array, called: Array | None, number: int
     return statistic
 
 
-def _compared(task: str, rates: Rates, groups: list[Slice], confidence: float) -> dict[str, Any]:
+def _compared(sample: Sample, rates: Rates, groups: list[Slice]) -> dict[str, Any]:
+    confidence, units = sample.confidence, [units_within(sample, each.is_inside) for each in groups]
     described = {
         each.name: {"rows": int(each.is_inside.sum())}
-        | {name: summary(values[:, nth], confidence) for name, values in rates.items()}
+        | {name: summary(values[:, nth], confidence, units[nth]) for name, values in rates.items()}
         for nth, each in enumerate(groups)
     }
-    if task == "regression":
+    if "mean_error" in rates:
         error = rates["mean_error"]
-        metrics = {"mean_error_difference": _extreme(error, _difference, confidence)}
-        return {"groups": described, "metrics": metrics | {"calibration_gap": largest_gap(error, confidence)}}
+        metrics = {"mean_error_difference": _extreme(error, _difference, confidence, units)}
+        return {"groups": described, "metrics": metrics | {"calibration_gap": largest_gap(error, confidence, units)}}
     metrics = {}
     for parity, names in PARITIES.items():
         for kind, between in (("difference", _difference), ("ratio", _ratio)):
             name = f"{parity}_{kind}"
-            metrics[name] = _worst(name, (_extreme(rates[rate], between, confidence) for rate in names))
-    metrics["calibration_gap"] = largest_gap(rates["calibration"], confidence)
+            metrics[name] = _worst(name, (_extreme(rates[rate], between, confidence, units) for rate in names))
+    metrics["calibration_gap"] = largest_gap(rates["calibration"], confidence, units)
     return {"groups": described, "metrics": metrics}
 
 
@@ -136,12 +137,15 @@ def _ratio(high: Array, low: Array) -> Array:
         return np.asarray(low / high)
 
 
-def _extreme(values: Array, between: Callable[[Array, Array], Array], confidence: float) -> dict[str, Any]:
+def _extreme(
+    values: Array, between: Callable[[Array, Array], Array], confidence: float, units: list[int]
+) -> dict[str, Any]:
     """Return the difference, or the ratio, of the highest and the lowest group; values of shape (1 + n, n_groups)."""
     if np.isnan(values[0]).any():
         return {"value": None, "low": None, "high": None}
-    pair = summary(between(values[:, values[0].argmax()], values[:, values[0].argmin()]), confidence)
-    widest = summary(between(values.max(1), values.min(1)), confidence)
+    high, low = values[0].argmax(), values[0].argmin()
+    pair = summary(between(values[:, high], values[:, low]), confidence, min(units[high], units[low]))
+    widest = summary(between(values.max(1), values.min(1)), confidence, min(units))
     if pair["value"] is None or widest["value"] is None:
         return {"value": None, "low": None, "high": None}
     if between is _ratio:
@@ -158,9 +162,9 @@ def _worst(name: str, found: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return choose(rows, key=lambda row: row["value"])
 
 
-def largest_gap(values: Array, confidence: float) -> dict[str, Any]:
+def largest_gap(values: Array, confidence: float, units: list[int]) -> dict[str, Any]:
     """Return the largest absolute gap of some, shape (1 + n_resamples, n): low is 0 where its interval holds 0."""
-    rows = [absolute(summary(column, confidence)) for column in values.T]
+    rows = [absolute(summary(column, confidence, n)) for column, n in zip(values.T, units, strict=True)]
     return max((row for row in rows if row["value"] is not None), key=lambda row: row["value"], default=rows[0])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from stages.runtime.contract import Contract
 from stages.shared import bootstrap
-from stages.shared.evaluation.draws import Draws
+from stages.shared.evaluation.draws import Draws, Units
 from stages.shared.evaluation.sums import mean
 from stages.shared.metrics import HIGHER_IS_BETTER, Cut, prepare
 from stages.shared.rows import Rows
@@ -33,11 +34,22 @@ class Sample:
     seed: int
     confidence: float
 
+    @cached_property
+    def units(self) -> Units:
+        """What a resample draws."""
+        return bootstrap.deal(self.rows, np.random.default_rng(self.seed))[1]
+
 
 def over_resamples(sample: Sample, statistics: Mapping[str, Statistic]) -> dict[str, Values]:
     """Return {name: {statistic: shape (1 + n_resamples,)}}, NaN where a resample gives no value."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return bootstrap.over_resamples(statistics, sample.rows, sample.resamples, sample.seed)
+
+
+def units_within(sample: Sample, is_inside: Array) -> int:
+    """Return how many of the rows, groups or bundles that are drawn have rows inside."""
+    of_row = sample.units.of_row
+    return int(np.count_nonzero(is_inside if of_row is None else np.bincount(of_row[is_inside])))
 
 
 def metrics_within(sample: Sample, is_inside: Array) -> Statistic:
@@ -65,16 +77,19 @@ def gaps_of(task: str, y: Array, scores: Array) -> dict[str, Array]:
     return {"gap": scores[:, 0] - y}
 
 
-def summary(values: Array, confidence: float) -> dict[str, Any]:
-    """Return value, low and high; None for each where the sample, or every resample, has no value."""
+def summary(values: Array, confidence: float, units: int, name: str = "") -> dict[str, Any]:
+    """Return value, low and high; None for each where the sample, or every resample, has no value.
+
+    `units` is how many rows or groups the values come from: few of them spread less in resamples than in samples.
+    """
     if np.isnan(values[0]) or np.isnan(values[1:]).all():
         return {"value": None, "low": None, "high": None}
-    return bootstrap.interval(values, confidence)
+    return bootstrap.interval(values, confidence, units, name)
 
 
-def contrast(metric: str, values: Array, confidence: float) -> dict[str, Any]:
+def contrast(metric: str, values: Array, confidence: float, units: int) -> dict[str, Any]:
     """Return the summary of a paired difference and whether it says better, worse or nothing."""
-    row = summary(values, confidence)
+    row = summary(values, confidence, units, metric)
     if row["value"] is None or metric not in HIGHER_IS_BETTER:
         return row
-    return bootstrap.difference(metric, values, confidence)
+    return bootstrap.difference(metric, values, confidence, units)
