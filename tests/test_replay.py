@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from altered import altered
 
-from stages.runtime.manifest import MANIFEST, VERSION, manifest_source, version_source
 from stages.shared.errors import InputError
 from stages.shared.packaging.environment import clean_environment
 from stages.shared.packaging.replay import check_latency, replay
@@ -32,22 +32,6 @@ def examples(wheel: Path) -> Examples:
     with zipfile.ZipFile(wheel) as archive:
         found = json.loads(archive.read("toy_model/model/examples.json"))
     return [example["record"] for example in found], [example["answer"] for example in found]
-
-
-def changed(wheel: Path, folder: Path, member: str, old: str, new: str) -> Path:
-    """Return a copy of the wheel with other text in one of its sources, and a manifest that agrees with it."""
-    with zipfile.ZipFile(wheel) as source:
-        package = {Path(name).relative_to("toy_model").as_posix(): source.read(name)
-                   for name in source.namelist() if name.startswith("toy_model/")}  # fmt: skip
-    assert old.encode() in package[member]
-    package[member] = package[member].replace(old.encode(), new.encode())
-    stated = json.loads(package[MANIFEST])
-    manifest = manifest_source(stated["version"], {path: package[path] for path in stated["files"]})
-    package |= {MANIFEST: manifest, VERSION: version_source(stated["version"], manifest)}
-    with zipfile.ZipFile(folder / wheel.name, "w") as target:
-        for path, content in package.items():
-            target.writestr(f"toy_model/{path}", content)
-    return folder / wheel.name
 
 
 def test_wheel_that_says_what_was_expected_passes(wheel: Path, examples: Examples) -> None:
@@ -80,7 +64,7 @@ def test_other_answer_of_the_wheel_is_told_with_its_row(wheel: Path, examples: E
 def test_fault_of_the_service_is_seen(
     wheel: Path, examples: Examples, tmp_path: Path, member: str, old: str, new: str, who: str
 ) -> None:
-    copy = changed(wheel, tmp_path, f"runtime/{member}", old, new)
+    copy = altered(wheel, tmp_path, f"runtime/{member}", old, new)
     with pytest.raises(RuntimeError, match=who):
         replay(copy, "toy_model", NEEDED, *examples, n_alone=2)
 
