@@ -63,7 +63,7 @@ def main() -> None:
         (reports / "plots").mkdir()
         store_baseline(data / "baseline", recipe, train, validation, shared)
         fitted = fit_chosen(recipe, train, validation)
-        store_fitted(data, fitted, shared)
+        store_fitted(data, fitted, shared, train)
         judged = judge(Model(data), fitted, task, train, validation)
         decided, why = decide(recipe, judged, reports / "plots")
         calibration = decided.get("calibration")
@@ -73,7 +73,7 @@ def main() -> None:
         summary = {"rows": len(train.y), **size(fitted)}  # where it stopped: the last fit has no stop of its own
         if conf.refit:
             fitted = fit_again(recipe, fitted, together(train, validation))
-        meta = store_fitted(data, fitted, shared)
+        meta = store_fitted(data, fitted, shared, train)
         write_json(data / "model.json", {**meta, **decided, "reference": fit_reference(features, train.X)})
         loss = loss_on_validation(recipe, judged)
         summary["validation_loss"] = round(loss, 6)

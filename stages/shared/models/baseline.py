@@ -12,9 +12,9 @@ from stages.runtime.plan import Feature
 from stages.shared.files import write_json
 from stages.shared.models.decisions import decide_baseline
 from stages.shared.models.dense import fit_dense
+from stages.shared.models.faithful import store_faithful
 from stages.shared.models.fit import Fitted, Recipe, Task, one_order_of_sums
 from stages.shared.models.judged import judge_on_validation
-from stages.shared.models.store import store
 from stages.shared.rows import Rows, together
 
 BASELINE = {"binary": "LogisticRegression", "multiclass": "LogisticRegression", "regression": "Ridge"}
@@ -48,10 +48,10 @@ def fit_baseline(task: Task, features: list[Feature], train: Rows) -> Fitted:
 def store_baseline(folder: Path, recipe: Recipe, train: Rows, validation: Rows, shared: dict[str, Any]) -> None:
     """Fit the linear baseline, decide by the same rules, fit again on as many rows as the model, and write it."""
     fitted = fit_baseline(recipe.task, recipe.features, train)
-    store(folder, fitted.estimator, {**shared, **fitted.meta})
+    store_faithful(folder, fitted, shared, train.X)
     judged = judge_on_validation(Model(folder), train, validation)
     decided = decide_baseline(recipe, judged)
     rows = together(train, validation) if recipe.conf.refit else train
     fitted = fit_baseline(recipe.task, recipe.features, rows)
-    meta = store(folder, fitted.estimator, {**shared, **fitted.meta})
+    meta = store_faithful(folder, fitted, shared, train.X)
     write_json(folder / "model.json", {**meta, **decided})

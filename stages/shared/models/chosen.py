@@ -14,9 +14,9 @@ from stages.shared.models.ensemble import (
     store_ensemble,
     weights,
 )
+from stages.shared.models.faithful import store_faithful
 from stages.shared.models.fit import Fitted, Recipe, Task, fit_declared, n_trees, refit
 from stages.shared.models.judged import Judged, judge_on_validation
-from stages.shared.models.store import store
 from stages.shared.rows import Rows
 
 
@@ -34,11 +34,11 @@ def fit_again(recipe: Recipe, fitted: Fitted | Ensemble, rows: Rows) -> Fitted |
     return refit(recipe, rows, fitted)
 
 
-def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any]) -> dict[str, Any]:
+def store_fitted(folder: Path, fitted: Fitted | Ensemble, shared: dict[str, Any], train: Rows) -> dict[str, Any]:
     """Write a fitted model into a folder; return what its model.json says."""
     if isinstance(fitted, Ensemble):
         return store_ensemble(folder, fitted, shared)
-    return store(folder, fitted.estimator, {**shared, **fitted.meta})
+    return store_faithful(folder, fitted, shared, train.X)
 
 
 def judge(model: Model, fitted: Fitted | Ensemble, task: Task, train: Rows, validation: Rows) -> Judged:

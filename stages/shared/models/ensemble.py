@@ -27,11 +27,11 @@ from stages.shared.files import write_json
 from stages.shared.models.constraints import row_weights
 from stages.shared.models.crossvalidate import Fold, Scored, cross_validate, make_folds, some_classes
 from stages.shared.models.declared import NotOffered
+from stages.shared.models.faithful import store_faithful
 from stages.shared.models.fit import Fitted, Recipe, Task, n_trees, refit
 from stages.shared.models.judged import Judged, judge_on_validation
 from stages.shared.models.objective import validation_loss
 from stages.shared.models.selection import Selection, select, weighted
-from stages.shared.models.store import store
 from stages.shared.plots import Table
 from stages.shared.progress import say
 from stages.shared.rows import Rows, together
@@ -118,7 +118,8 @@ def store_ensemble(folder: Path, ensemble: Ensemble, shared: dict[str, Any]) -> 
         name = f"members/{part.member}/{numbers[part.member]}"
         known = task if part.classes is None else some_classes(task, part.classes)
         (folder / name).mkdir(parents=True, exist_ok=True)
-        store(folder / name, part.fitted.estimator, {"task": known.kind, "classes": known.classes, **part.fitted.meta})
+        own = {"task": known.kind, "classes": known.classes}
+        store_faithful(folder / name, part.fitted, own, ensemble.rows.X)
         parts.append({"folder": name, "count": ensemble.selection.picks[part.member], "classes": part.classes})
     told = ", ".join(f"{weight:.2f} {name}" for name, weight in weights(ensemble.selection).items() if weight)
     meta = {**shared, "kind": "ensemble", "estimator": f"ensemble: {told}", "dense": None, "parts": parts}

@@ -31,11 +31,14 @@ def kind_of(estimator: Any) -> str:
     return "xgboost" if module.startswith("xgboost.") and hasattr(estimator, "get_booster") else "skops"
 
 
-def store(folder: Path, estimator: Any, meta: dict[str, Any]) -> dict[str, Any]:
-    """Write a fitted estimator and its `meta` into a folder for `runtime.model.Model`; return the whole `meta`."""
+def store(folder: Path, estimator: Any, meta: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
+    """Write a fitted estimator and its `meta` into a folder for `runtime.model.Model`; return the whole `meta`.
+
+    Its form is the one it has by `kind_of`, or the `kind` given.
+    """
     import numpy as np
 
-    kind = kind_of(estimator)
+    kind = kind or kind_of(estimator)
     meta = {**meta, "kind": kind, "estimator": f"{type(estimator).__module__.split('.')[0]}.{type(estimator).__name__}"}
     if kind == "linear":
         weights, intercept = np.atleast_2d(estimator.coef_).tolist(), np.atleast_1d(estimator.intercept_).tolist()
