@@ -192,8 +192,8 @@ class Connection(asyncio.Protocol):
         """Send a reply; close where this was the last."""
         keeps = request.keeps and not reply.closes and not self.service.is_draining
         head = reply.head(self.server.headers, request.id, keeps)
+        self.service.done(request, reply)  # counted before the client can know of it
         self.transport.write(head if request.method == b"HEAD" else head + reply.body)
-        self.service.done(request, reply)
         self.since = time.monotonic()
         if not keeps:
             self.pending.clear()
