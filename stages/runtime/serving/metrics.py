@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,13 +79,14 @@ class Metrics:
     def predicted(self, answers: Sequence[Mapping[str, Any]]) -> None:
         """Count the answers to records."""
         self.row[self.rows.places[()]] += len(answers)
+        labels = [answer["prediction"] for answer in answers]
         if self.contract.task != "regression":
-            for answer in answers:
-                self.row[self.classes.places[answer["prediction"],]] += 1.0
+            for label, number in Counter(labels).items():
+                self.row[self.classes.places[label,]] += number
         if self._values is not None:
-            for answer in answers:
-                value = answer["prediction"] if self._positive is None else answer["probabilities"][self._positive]
-                self.counters.observe(self.values, self._values, value)
+            positive = self._positive
+            values = labels if positive is None else [answer["probabilities"][positive] for answer in answers]
+            self.counters.observe_all(self.values, self._values, values)
 
     def text(self, name: str, version: str) -> bytes:
         """Return all of it, and which model this is."""

@@ -11,6 +11,7 @@ from .dialects import routes as dialects
 from .replies import Refused, Reply, encode
 from .service import Found, Request, Route, Service
 
+LONG_BYTES = 100_000  # more are read on a thread: a megabyte can take 20 ms
 Write = Callable[[list[dict[str, Any]]], dict[str, Any]]  # of the answers: what the body holds
 
 
@@ -35,6 +36,8 @@ def native(answering: Answering, what: str) -> Callable[[Service, Request], Foun
 
     def answer(service: Service, request: Request) -> Found:
         body = request.body
+        if len(body) > LONG_BYTES:
+            return _long(answering, what, service, request)
         if decode.is_list(body):
             return _many(answering, what, service, request, decode.rows(body), _answers)
         record = decode.document(body)
@@ -43,6 +46,15 @@ def native(answering: Answering, what: str) -> Callable[[Service, Request], Foun
         return _told(service, request, record, answering.alone(what, record, len(body)))
 
     return answer
+
+
+async def _long(answering: Answering, what: str, service: Service, request: Request) -> Reply:
+    """Return the reply to a body that takes so long to read that it is read aside."""
+    read = decode.rows if decode.is_list(request.body) else decode.document
+    found = await answering.aside(read, request.body)
+    if read is decode.rows:
+        return await _many(answering, what, service, request, found, _answers)
+    return await _one(answering, what, service, request, found)
 
 
 async def _one(answering: Answering, what: str, service: Service, request: Request, record: Any) -> Reply:
