@@ -131,6 +131,9 @@ def _library() -> ctypes.CDLL:
     if spec is None or spec.origin is None:
         raise ImportError("lightgbm is not installed")
     found = sorted(Path(spec.origin).parent.glob("**/*lib_lightgbm.*"))
-    library = ctypes.CDLL(str(found[0]))
+    try:
+        library = ctypes.CDLL(str(found[0]))
+    except OSError as error:  # Debian's slim images have no libgomp1, for one
+        raise ImportError(f"LightGBM's library does not load: {error}") from None
     library.LGBM_GetLastError.restype = ctypes.c_char_p
     return library
