@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -76,14 +75,14 @@ class Spoken:
         """Answer in MLflow's words."""
         is_csv = request.headers[b"content-type"].partition(b";")[0].strip().lower() == CSV
         read = read_csv if is_csv else read_json
-        rows = await _aside(read, request.body)
+        rows = await self._read(read, request.body)
         return await self._answer(service, request, rows, mlflow.write)
 
     async def infer(self, service: Service, request: Request) -> Reply:
         """Answer in the words of the Open Inference Protocol."""
         if BINARY in request.headers:
             raise Refused("protocol", [(None, Violation("", "binary", None))])
-        asked: inference.Asked = await _aside(self.read_infer, request.body)
+        asked: inference.Asked = await self._read(self.read_infer, request.body)
 
         def write(answers: list[dict[str, Any]]) -> dict[str, Any]:
             tensors = inference.write(answers, asked.outputs, self.meta)
@@ -95,6 +94,14 @@ class Spoken:
     def read_infer(self, body: Body) -> inference.Asked:
         """Return what a body asks for. Raises RefusedRequest or Refused."""
         return inference.read(decode.document(body), self.meta)
+
+    async def _read(self, read: Callable[[Body], Any], body: Body) -> Any:
+        """Return what `read` makes of a body, a long one aside. Raises Refused, with its faults as violations."""
+        try:
+            return read(body) if len(body) <= SHORT_BYTES else await self.answering.aside(read, body)
+        except RefusedRequest as error:
+            faults = [(fault.row, Violation(fault.column, fault.rule, None)) for fault in error.faults]
+            raise Refused("protocol", faults) from None
 
     async def _answer(
         self, service: Service, request: Request, rows: list[Any], write: Callable[[list[Any]], dict[str, Any]]
@@ -134,15 +141,6 @@ class Spoken:
         if service.is_draining:
             raise Refused("stopping")
         return Reply(200, encode(self._marked(request, {"name": self.name, "ready": True})))
-
-
-async def _aside(read: Callable[[Body], Any], body: Body) -> Any:
-    """Return what `read` makes of a body, of a long one on a thread. Raises Refused, with its faults as violations."""
-    try:
-        return read(body) if len(body) <= SHORT_BYTES else await asyncio.to_thread(read, body)
-    except RefusedRequest as error:
-        faults = [(fault.row, Violation(fault.column, fault.rule, None)) for fault in error.faults]
-        raise Refused("protocol", faults) from None
 
 
 def read_json(body: Body) -> list[dict[str, Any]]:
