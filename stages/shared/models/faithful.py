@@ -31,9 +31,7 @@ def store_faithful(folder: Path, fitted: Fitted, shared: dict[str, Any], X: np.n
     off = difference(Model(folder), fitted, Task(shared["task"], shared["classes"]), X)
     if off <= TOLERANCE:
         return stored
-    say(
-        f"train: {stored['estimator']} compiled is off by {off:.1e}, limit {TOLERANCE:.0e}: its archive is kept"
-    )
+    say(f"train: {stored['estimator']} compiled is off by {off:.1e}, limit {TOLERANCE:.0e}: its archive is kept")
     return store(folder, fitted.estimator, meta, kind="skops")
 
 
