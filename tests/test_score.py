@@ -216,19 +216,22 @@ def test_parts_of_another_table_are_not_gone_on_with(site: Path, tmp_path: Path)
 
 def test_a_worker_that_is_killed_is_one_line_and_the_parts_are_kept(site: Path, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "table.csv", made(300))
-    killing = """import os, toy_model.runtime.scoring.worker as worker
-_score = worker.Worker.score
-def score(self, part):
-    if part.number == 3: os.kill(self.process.pid, 9)
-    return _score(self, part)
-worker.Worker.score = score"""
+    killing = """import os, threading
+from toy_model.runtime.scoring import part, worker
+begun, _own, _other = threading.Event(), part.Scorer.score, worker.Worker.score
+def other(self, part):
+    begun.set()
+    os.kill(self.process.pid, 9)
+    return _other(self, part)
+worker.Worker.score = other
+part.Scorer.score = lambda self, one: (begun.wait(60), _own(self, one))[1]"""
     words = [path, tmp_path / "out.parquet", "--workers", 2]
     done = score(site, *words, before=f"{SMALL}\n{killing}", check=False)
     assert done.returncode == 1
     [line] = told(done)
     assert line.startswith("score: a worker process ended with exit status -9")
     assert not (tmp_path / "out.parquet").exists()
-    assert list((tmp_path / ".out.parquet.parts").glob("counts-*.json"))
+    assert (tmp_path / ".out.parquet.parts/job.json").exists()
     score(site, *words, before=SMALL)
     check_answers(site, RECORDS, tmp_path / "out.parquet", tmp_path / "out.rejected.parquet")
 

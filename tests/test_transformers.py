@@ -26,6 +26,7 @@ from stages.featurize import main
 from stages.runtime.contract import Contract
 from stages.runtime.plan import compile_row, table_sql
 from stages.runtime.predictor import BrokenContract, Predictor
+from stages.runtime.scoring.matrix import matrix_by_rows
 from stages.runtime.shapley import source_of
 from stages.runtime.transformer import load_transformers, transformed
 from stages.shared.errors import InputError
@@ -191,6 +192,23 @@ def test_the_wheel_gives_a_row_and_a_batch_the_same_answers_and_says_what_it_nee
 
 
 @pytest.mark.slow
+def test_a_table_is_scored_row_by_row_where_a_transformer_has_no_table_form(packaged: Path, tmp_path: Path) -> None:
+    predictor = Predictor(packaged / "site/toy_model/model")
+    found = duckdb.sql(
+        f"SELECT size, age, colour, note, day::VARCHAR AS day FROM '{packaged}/data/prepare/kept.parquet' LIMIT 60"
+    )
+    names = [name for name, *_ in found.description]
+    duckdb.execute(f"COPY ({found.sql_query()}) TO '{tmp_path}/in.parquet'")
+    lines = f"""import sys; sys.path.insert(0, {str(packaged / "site")!r})
+from toy_model.runtime.cli import main; main(["score", "in.parquet", "out.parquet"])"""
+    done = run_in(tmp_path, sys.executable, "-I", "-c", lines)
+    assert "asked row by row, there is no form for tables" in done.stderr
+    scored = duckdb.execute(f"SELECT row, probability_yes FROM '{tmp_path}/out.parquet' ORDER BY row").fetchall()
+    rows = duckdb.execute(f"FROM '{tmp_path}/in.parquet'").fetchall()
+    expected = [predictor.predict(dict(zip(names, row, strict=True)))["probabilities"]["yes"] for row in rows]
+    assert scored == list(enumerate(expected, start=1))
+
+
 def test_parts_are_named_after_the_columns_and_add_up(packaged: Path) -> None:
     predictor = Predictor(packaged / "site/toy_model/model")
     record = {"size": 40, "age": 30, "colour": "red", "note": "a a", "day": "2024-11-02"}
@@ -295,6 +313,21 @@ def test_a_value_that_a_transformer_refuses_refuses_the_request(whole: Path, fea
     [violation] = caught.value.violations
     assert (violation.column, violation.rule) == ("age", "transformer")
     assert str(violation.value).startswith("onehotencoder: Found unknown categories [")
+
+
+def test_a_row_of_a_table_that_a_transformer_refuses_is_set_aside(whole: Path, featurize: Featurize) -> None:
+    categories = [[float(age) for age in range(18, 91)]]
+    plan = featurize(whole, [of("preprocessing.OneHotEncoder", "age", categories=categories)])
+    connection = duckdb.connect()
+    ages = "CASE WHEN _row = 2 THEN 17 ELSE age END AS age"
+    connection.execute(f"CREATE VIEW t AS SELECT * REPLACE ({ages}) FROM '{whole}/data/prepare/kept.parquet'")
+    connection.execute("CREATE VIEW five AS SELECT * FROM t WHERE _row <= 5")
+    transformers = load_transformers(whole / "data/featurize")
+    X, refused = matrix_by_rows(connection, plan, transformers, ["size", "age", "colour", "note", "day"], "five")
+    assert X.shape == (4, len(plan))
+    [(row, columns, why)] = refused
+    assert (row, columns) == (2, "age")
+    assert why.startswith("onehotencoder: Found unknown categories [")
 
 
 def test_parts_go_to_all_columns_that_a_transformer_reads() -> None:

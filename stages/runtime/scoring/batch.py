@@ -6,12 +6,17 @@ import dataclasses
 import importlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from .. import api
+from ..archive import TREES
 from ..contract import Contract
 from ..dialect import Dialect
+from ..model import Model
+from ..predictor import Predictor
+from ..transformer import FILE as TRANSFORMERS
 from .answers import output_columns
 from .faults import BadTable
 from .job import claimed, finish, mark_of, parts_folder, parts_of, resume, score_parts
@@ -23,7 +28,9 @@ def score(
     source: Path, out: Path, keep: str | None, workers: int | None, delimiter: str | None, encoding: str | None
 ) -> tuple[dict[str, Any], Path]:
     """Write both files; return the counts and the path of the rejected rows. Raises BadTable."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the trees, before their library reads it: parts are what runs side by side
     predictor = api.predictor()
+    say_what_is_slow(predictor)
     form, folder = form_of(out, OUTPUTS), parts_folder(out)
     rejected = rejected_path(out)
     if workers is not None and workers < 1:
@@ -77,6 +84,23 @@ def dialect_of(contract: Contract, delimiter: str | None, encoding: str | None) 
 def version() -> str:
     """Return the content version of the packaged model, which every row of OUT carries."""
     return str(importlib.import_module(__package__.split(".")[0]).__version__)
+
+
+def say_what_is_slow(predictor: Predictor) -> None:
+    """Say which parts of the model have no form for tables: they answer row by row."""
+    names = by_rows(predictor.model)
+    if (api.FOLDER / TRANSFORMERS).is_file():
+        names += [each["name"] for each in api.read(TRANSFORMERS)]
+    if names:
+        print(f"score: {', '.join(names)}: asked row by row, there is no form for tables", file=sys.stderr)
+
+
+def by_rows(model: Model) -> list[str]:
+    """Return the estimators of a model that score a row otherwise than a matrix, on the last bit."""
+    if model.kind == "ensemble":
+        return [name for _, _, part in model.ensemble.parts for name in by_rows(part)]
+    name = type(model.archive.estimator).__name__ if model.kind == "skops" else ""
+    return [] if not name or name.startswith(TREES) else [name]
 
 
 def n_workers(asked: int | None, n_rows: int | None, n_part: int) -> int:

@@ -93,11 +93,11 @@ def parts_of(job: Job, opened: Opened, n_part: int) -> Iterator[tuple[Part, floa
 def score_parts(job: Job, parts: Iterator[tuple[Part, float]], n_workers: int) -> int:
     """Score all parts that are not finished and return the number of parts."""
     progress, totals = Progress(), [0, 0]
-    lock, results = threading.Lock(), queue.SimpleQueue[Any]()
+    lock, stopped, results = threading.Lock(), threading.Event(), queue.SimpleQueue[Any]()
 
     def next_part() -> tuple[Part, float] | None:
         with lock:  # what lies behind is one iterator
-            for part, share in parts:
+            for part, share in () if stopped.is_set() else parts:
                 totals[0] += 1
                 if not job.file(part.number, "counts").is_file():
                     return part, share
@@ -118,17 +118,18 @@ def score_parts(job: Job, parts: Iterator[tuple[Part, float]], n_workers: int) -
 
     with ExitStack() as stack:
         stack.callback(progress.close)
-        if n_workers == 1:
-            scorer = make_scorer(job)
-            threads = [threading.Thread(target=work, args=[lambda part: score_part(scorer, part)], daemon=True)]
-        else:
-            workers = [Worker(job) for _ in range(n_workers)]
-            for worker in workers:
-                stack.callback(worker.close)
-            threads = [threading.Thread(target=work, args=[worker.score], daemon=True) for worker in workers]
-        for thread in threads:
+        workers = [Worker(job) for _ in range(n_workers - 1)]  # this process is one too
+        scorer = make_scorer(job)
+        scores = [lambda part: score_part(scorer, part), *(worker.score for worker in workers)]
+        for score in scores:
+            thread = threading.Thread(target=work, args=[score])
+            stack.callback(thread.join)  # the process may not end while one of them is in DuckDB
             thread.start()
-        _follow(results, len(threads), progress, totals)
+        stack.callback(scorer.connection.interrupt)
+        for worker in workers:
+            stack.callback(worker.close)
+        stack.callback(stopped.set)
+        _follow(results, len(scores), progress, totals)
     return totals[0]
 
 

@@ -106,7 +106,7 @@ class Scorer:
                 self.predictor.contract.inputs,
                 "sound",
             )
-            numbers = ", ".join(str(row) for row, _, _ in refused) or "NULL"
+            numbers = ", ".join(str(row) for row, _, _ in refused) or "0"  # no row has this number
             query = f"SELECT * FROM checked WHERE _broken IS NULL AND _row NOT IN ({numbers})"
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW sound AS {query}")
         else:
