@@ -259,7 +259,8 @@ def test_a_number_that_a_template_brings_along_stops_the_compiler() -> None:
     ],
 )  # fmt: skip
 def test_what_conf_states_wrongly_is_named(given: dict[str, Any], fault: str) -> None:
-    conf = {"name": "m", "version": "1", "replay_alone": 1, "examples": 1, "tables": {"t": given}}
+    conf = {"name": "m", "version": "1", "replay_alone": 1, "max_latency_ratio": None, "examples": 1}
+    conf["tables"] = {"t": given}
     faults: list[str] = []
     build(PackagingConf, conf, "", faults)
     assert len(faults) == 1
