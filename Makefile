@@ -4,6 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: repro test test-slow test-xgboost test-all lint format lock benchmark
 .PHONY: gates ci-pull ci-repro ci-diff ci-summary ci-comment
+.PHONY: release-check release-verify release-image release-attach
 
 repro: .venv/installed          # the pipeline, from the raw table to the wheel
 	dvc repro
@@ -52,6 +53,28 @@ ci-summary:                     # on the page of the job
 
 ci-comment:                     # with the standard library alone: nothing is installed where a token is
 	$(PYTHON) -m tools.pull_request post $(REPORT)
+
+# What CI calls when a version's tag arrives; TAG=rides@v0.1.0 says which. All of it lies in dist/release then.
+RELEASE := dist/release
+
+release-check: .venv/installed  # the wheel of this checkout, refused unless it is the one that the tag names
+	rm -rf $(RELEASE)
+	python -m tools.promote check "$$TAG" --into $(RELEASE)
+
+release-verify:                 # installed as anyone would, it answers its own examples
+	rm -rf dist/venv
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install -q --disable-pip-version-check $(RELEASE)/*.whl
+	set -- $(RELEASE)/*.whl && file="$${1##*/}" && "dist/venv/bin/$${file%%-*}" verify
+
+release-image:                  # needs Docker; the image answers its examples without network, or a file it may write
+	docker build --file deploy/Dockerfile --tag "$$(echo "$$TAG" | tr @ :)" $(RELEASE)
+	docker run --rm --read-only --cap-drop ALL --network none "$$(echo "$$TAG" | tr @ :)" verify
+	docker save --output $(RELEASE)/image.tar "$$(echo "$$TAG" | tr @ :)"
+	gzip -fn $(RELEASE)/image.tar
+
+release-attach:                 # with the standard library alone: nothing is installed where a token is
+	$(PYTHON) -m tools.promote.attach "$$TAG" $(RELEASE)
 
 lock: .venv/installed           # after a change of dependencies in pyproject.toml
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt

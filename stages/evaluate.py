@@ -25,6 +25,7 @@ from stages.shared.evaluation.asked import asked_of
 from stages.shared.evaluation.checks import check_demands, gates_line, run_checks
 from stages.shared.evaluation.declared import EvaluationConf
 from stages.shared.evaluation.detail import Inside, about_classes, about_deciles, deciles_table
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.periods import about_periods, periods_table
 from stages.shared.evaluation.regression import Deciles
@@ -99,7 +100,7 @@ def compare_all(
     """
     asked, task, y = asked_of(model.meta), contract.task, rows.y
     prepared = {name: prepare(task, y, scores, cut, asked) for name, (scores, cut) in predictions.items()}
-    measures: dict[str, Callable[[Array], dict[str, Array]]] = {name: one.measure for name, one in prepared.items()}
+    measures: dict[str, Callable[[Draws], dict[str, Array]]] = {name: one.measure for name, one in prepared.items()}
     if isinstance(prepared["model"], Multiclass):
         measures["classes"] = prepared["model"].by_class
     deciles = Deciles(y, predictions["model"][0][:, 0])

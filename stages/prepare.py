@@ -1,7 +1,8 @@
 """Checks every row of the source against the contract, sets the broken ones aside, and splits the rest.
 
 conf/data/NAME.yaml, the source it names -> data/prepare/{kept,quarantine}.parquet, contract.json;
-reports/prepare/{summary,profile}.json, quarantine.md, profile.html. By hand: python -m stages.prepare data=rides
+reports/prepare/{summary,profile,declared}.json, quarantine.md, profile.html.
+By hand: python -m stages.prepare data=rides
 
 Every row ends as exactly one of kept, quarantined or merged (an exact duplicate); the stage fails if the three do not
 add up to the rows of the source, and if the sides leak into each other.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ def main() -> None:
             account = Account(connection, table, contract, conf.split)
             counts = account_for(account, conf, data, begin)
             sides = report(account, conf, counts, data, reports, begin)
+            write_json(reports / "declared.json", declared(conf))
         connection.close()
     shown = ", ".join(f"{side} {sides[side]['rows']}" for side in sides)
     print(
@@ -71,6 +74,12 @@ def check_pin(source: Source, files: list[Path]) -> None:
         raise InputError(
             f"{source.path}: not what it is pinned to: source.sha256 is {source.sha256}, the content has {found}"
         )
+
+
+def declared(conf: DataConf) -> dict[str, Any]:
+    """Return what the contract says of source, sides and limits, for the data card."""
+    source = {"path": conf.source.path, "format": conf.source.format, "sha256": conf.source.sha256}
+    return {"source": source, "split": asdict(conf.split), "limits": asdict(conf.limits)}
 
 
 def check_columns(found: list[str], source: Source, contract: Contract) -> None:

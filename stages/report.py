@@ -16,6 +16,7 @@ from stages.shared.errors import run
 from stages.shared.files import read_json, read_table
 from stages.shared.lineage import dvc_hash
 from stages.shared.report import evidence, judgements, sections
+from stages.shared.report.cards import cards
 from stages.shared.report.page import page
 from stages.shared.report.worst import worst_rows
 from stages.shared.rows import read_rows
@@ -43,6 +44,7 @@ def main() -> None:
         sections.importance(reports),
         worst_rows(contract, model, rows, read_scores(), PREPARED / "kept.parquet"),
         evidence.data(reports),
+        *cards(REPORTS / "package"),
         evidence.experiments(reports),
         evidence.lineage(reports, {path.as_posix(): dvc_hash(path) for path in MADE}, model.meta["estimator"]),
     ]

@@ -129,8 +129,9 @@ def write_toy(folder: Path, rows: list[list[str]]) -> None:
 
 
 def make_workspace(folder: Path) -> Path:
-    """A folder with this repository's conf/ and the toy table, in which stages run without Git or DVC."""
+    """A folder with this repository's conf/, lock and the toy table, in which stages run without Git or DVC."""
     shutil.copytree(ROOT / "conf", folder / "conf")
+    shutil.copy2(ROOT / "requirements.txt", folder)
     write_toy(folder, toy_rows())
     return folder
 

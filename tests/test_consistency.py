@@ -179,7 +179,7 @@ def test_third_party_imports_are_declared() -> None:
     assert third_party <= declared
     unimported = {
         "tzdata",  # read as data by stages/runtime/zones.py, through importlib.resources
-        "msgspec", "uvicorn", "uvloop", "httptools",  # the packaged model's service
+        "msgspec", "uvloop", "httptools",  # the packaged model's service
     }  # fmt: skip
     assert declared - third_party <= unimported
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from stages.runtime.contract import Column, Contract, Violation, as_text, check_row, parse
 from stages.runtime.contract_sql import number_text_sql, rule_sql, text_sql, value_sql
-from stages.runtime.forms import format_pattern
+from stages.runtime.dates import format_pattern
 from stages.runtime.zones import find_zone, zone_names
 from stages.shared.table.rules import contract_faults
 

@@ -25,11 +25,15 @@ def test_a_demo_table_is_one_override_away(data: str, reproduced: Path, tmp_path
     name, floor = FLOORS[data]
     assert json.loads((folder / "reports/evaluate/metrics.json").read_text())[name] > floor
     run_in(folder, "python", "-m", "tools.gates")
+    assert "each as its report has it" in run_in(folder, "python", "-m", "tools.trace", "check").stdout
+    assert "Nobody has stated" not in (folder / "reports/package/card.md").read_text()
     rows = json.loads((folder / "reports/prepare/summary.json").read_text())["rows"]
     assert rows["in"] == rows["kept"] + rows["quarantined"] + rows["merged"]
     [wheel] = (folder / "data/package").glob(f"{data}_model-*.whl")
     members = zipfile.ZipFile(wheel).namelist()
-    assert {f"{data}_model/model/{member}" for member in ("contract.json", "card.md", "manifest.json")} <= set(members)
+    assert {
+        f"{data}_model/model/{member}" for member in ("contract.json", "card.md", "data_card.md", "manifest.json")
+    } <= set(members)
 
 
 def test_the_export_gives_the_tables_that_are_here(copy: Path) -> None:

@@ -128,7 +128,7 @@ def test_comment_in_a_picked_file_runs_nothing(workspace: Path):
         ("stages/shared/losses.py", ["train", "evaluate", "report"]),
         ("stages/shared/metrics.py", ["evaluate", "report"]),
         ("stages/train.py", ["train"]),
-        ("stages/shared/wheel.py", ["package"]),
+        ("stages/shared/packaging/wheel.py", ["package"]),
         ("stages/runtime/cli.py", ["package"]),
         ("tests/conftest.py", []),
         ("requirements-dev.txt", []),
@@ -183,7 +183,6 @@ def test_experiment_changes_one_line_of_a_conf_file_and_keeps_its_comments(works
 def test_queued_sweep_gives_one_row_each_with_metrics_of_its_own(workspace: Path):
     set_value(workspace / "conf/model/boosting.yaml", "n_estimators", 10)
     set_value(workspace / "params.yaml", "evaluation", "quick")
-    run_in(workspace, "dvc", "repro")
     commit(workspace, "Few trees")
     sweep = "conf/model/boosting.yaml:estimator.num_leaves=7,31"
     queued = run_in(workspace, "dvc", "exp", "run", "--queue", "-S", sweep).stdout

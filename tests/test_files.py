@@ -15,7 +15,7 @@ from conftest import ROOT, run_in
 
 from stages.shared.files import read_json, replacing, write_json
 from stages.shared.lineage import dvc_hash
-from stages.shared.wheel import build_wheel
+from stages.shared.packaging.wheel import Distribution, build_wheel
 
 
 def contents(folder):
@@ -112,14 +112,16 @@ def test_hash_of_a_folder_is_dvcs_own(tmp_path):
 WHEEL = """
 import os, sys
 from pathlib import Path
-from stages.shared.wheel import build_wheel
+from stages.shared.packaging.wheel import Distribution, build_wheel
 os.umask(int(sys.argv[2], 8))
 os.chdir(sys.argv[1])
 members = {"toy/__init__.py": b"def main():\\n    print('hello from the wheel')\\n", "toy/model/b.json": b"{}\\n",
 "toy/a.txt": bytes(9999)}
 if sys.argv[3] == "reversed":
     members = dict(reversed(members.items()))
-build_wheel(Path("."), "toy", "1.2+abc", "A toy", ["numpy>=2"], "toy:main", members)
+extras = {"more": ["six==1 ; sys_platform == 'win32'"]}
+about = Distribution("toy", "1.2+abc", "A toy", ["numpy>=2"], extras, "toy:main")
+build_wheel(Path("."), about, members, {"notes/a.json": b"{}"})
 """
 
 
@@ -130,7 +132,9 @@ def wheel(tmp_path):
         "toy/model/b.json": b"{}\n",
         "toy/a.txt": bytes(9999),
     }
-    return build_wheel(tmp_path, "toy", "1.2+abc", "A toy", ["numpy>=2"], "toy:main", members)
+    extras = {"more": ["six==1 ; sys_platform == 'win32'"]}
+    about = Distribution("toy", "1.2+abc", "A toy", ["numpy>=2"], extras, "toy:main")
+    return build_wheel(tmp_path, about, members, {"notes/a.json": b"{}"})
 
 
 @pytest.mark.parametrize(

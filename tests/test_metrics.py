@@ -13,9 +13,11 @@ from sklearn.calibration import calibration_curve
 from stages.shared import plots
 from stages.shared.bootstrap import compare, difference, interval, intervals, measure, resample, units_of
 from stages.shared.evaluation.asked import Asked
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.glossary import GLOSSARY
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.regression import Deciles
+from stages.shared.evaluation.sums import explaining_share
 from stages.shared.losses import best_f1_threshold, mean_loss
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.rows import Rows
@@ -145,7 +147,7 @@ def test_calibration_error_of_several_classes_asks_whether_the_likeliest_is_righ
 @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
 def test_each_class_has_scikit_learns_numbers(name):
     y, scores = TABLES["multiclass"]
-    found = Multiclass(y, scores, [1.0] * 4, Asked()).by_class(WEIGHTED)[name]
+    found = Multiclass(y, scores, [1.0] * 4, Asked()).by_class(Draws(WEIGHTED))[name]
     function = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}[name]
     expected = [function(y, scores.argmax(1), average=None, sample_weight=row) for row in WEIGHTED]
     np.testing.assert_allclose(found.T, expected, rtol=1e-12)
@@ -153,13 +155,13 @@ def test_each_class_has_scikit_learns_numbers(name):
 
 def test_deciles_are_those_of_the_target_with_the_errors_of_their_rows():
     y, scores = np.arange(40.0)[::-1], np.arange(40.0)[::-1, None] + np.repeat([1.0, -2.0], 20)[:, None]
-    found = Deciles(y, scores[:, 0]).measure(np.ones((1, 40)))
+    found = Deciles(y, scores[:, 0]).measure(Draws(np.ones((1, 40))))
     assert found["mae"][:, 0].tolist() == [2.0] * 5 + [1.0] * 5
     assert found["mean_error"][:, 0].tolist() == [2.0] * 5 + [-1.0] * 5
 
 
 def test_a_decile_without_rows_in_a_resample_has_no_value():
-    found = Deciles(np.arange(10.0), np.zeros(10)).measure(np.array([[0] + [1] * 9]))
+    found = Deciles(np.arange(10.0), np.zeros(10)).measure(Draws(np.array([[0] + [1] * 9])))
     assert np.isnan(found["mae"][0, 0])
     assert not np.isnan(found["mae"][1:, 0]).any()
 
@@ -289,12 +291,53 @@ def test_interval_holds_its_value_even_where_no_resample_reaches_it():
     assert interval(np.append(2.0, np.linspace(0, 1, 50)), 0.95)["high"] == 2.0
 
 
-def test_calibration_error_is_reflected_and_no_size_is_below_zero():
-    values = np.append(0.05, np.linspace(0.06, 0.16, 101))  # chance raised the sample, and raises each resample again
+def test_calibration_error_is_not_shifted_to_its_value():
+    values = np.append(0.05, np.linspace(0, 0.1, 101) ** 2)  # the value is far above the median
     found = intervals({"ece": values, "brier": values}, 0.9)
-    assert found["ece"] == {"value": 0.05, "low": 0.0, "high": 0.05}
-    assert interval(values, 0.9, None, "ece")["low"] == pytest.approx(0.1 - 0.155, abs=1e-3)
-    assert found["brier"]["high"] > 0.05
+    assert found["ece"]["low"] == pytest.approx(0.005**2, abs=1e-5)
+    assert found["ece"]["high"] == 0.05
+    assert found["brier"]["low"] > 0.001
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_share_of_the_gaps_makes_the_samples_error_with_this_chance(seed):
+    random = np.random.default_rng(seed)
+    gaps, chance = random.normal(size=10) * (random.random(10) < 0.8), random.normal(size=(50, 10)) * 0.7
+    shares, size = explaining_share(gaps, chance), np.abs(gaps).sum()
+    grid = np.linspace(0, 20, 20_001)
+    for share, own in zip(shares, chance, strict=True):
+        sums = np.abs(grid[:, None] * gaps + own).sum(1)
+        assert (sums[grid > share + 1e-9] > size).all()  # no larger share does
+        if share:
+            assert np.abs(share * gaps + own).sum() == pytest.approx(size, rel=1e-9)
+
+
+def test_without_chance_the_whole_error_is_the_gaps_own():
+    gaps = np.array([0.1, -0.2, 0.0, 1e-18])
+    assert explaining_share(gaps, np.zeros((1, 4))).tolist() == [1.0]
+    assert explaining_share(np.zeros(4), np.ones((1, 4))).tolist() == [0.0]
+    assert np.isnan(explaining_share(gaps, np.full((1, 4), np.nan))).all()
+
+
+def test_calibration_error_of_the_sample_is_the_plain_one_whatever_is_drawn():
+    y, scores = TABLES["binary"]
+    for weight in (None, np.arange(1.0, N + 1)):
+        rows = Rows(np.zeros((N, 1)), y, np.arange(N), weight, None)
+        found = measure("binary", rows, {"model": (scores, THRESHOLD)}, 20, 1)["model"]["ece"]
+        plain = compute("binary", y, scores, THRESHOLD, np.ones((1, N)) if weight is None else weight[None])["ece"]
+        assert found[0] == pytest.approx(plain[0], rel=1e-12)
+        assert len(set(found.tolist())) > 15
+
+
+def test_calibration_error_of_a_calibrated_model_may_be_nothing():
+    random = np.random.default_rng(1)
+    score = random.random(400)
+    rows = Rows(np.zeros((400, 1)), (random.random(400) < score).astype(int), np.arange(400), None, None)
+    measured = measure("binary", rows, {"model": (score[:, None], 0.5)}, 300, 1)["model"]["ece"]
+    found = interval(measured, 0.95, 400, "ece")
+    assert found["low"] == 0
+    assert found["value"] > 0.03
+    assert np.median(measured[1:]) < 0.7 * found["value"]  # the rest is chance
 
 
 def test_a_metric_without_a_value_says_so():
@@ -327,15 +370,8 @@ def test_models_are_compared_resample_by_resample():
 
 def drawn(n_rows: int, n_resamples: int, seed: int, **extra) -> np.ndarray:
     place = np.arange(n_rows)
-    return np.vstack(
-        list(
-            resample(
-                Rows(**{"X": place[:, None], "y": place, "number": place, "weight": None, "group": None} | extra),
-                n_resamples,
-                seed,
-            )
-        )
-    )
+    plain = {"X": place[:, None], "y": place, "number": place, "weight": None, "group": None}
+    return np.vstack([block.rows for block in resample(Rows(**plain | extra), n_resamples, seed)])
 
 
 def test_resample_draws_as_many_rows_as_there_are():
@@ -372,7 +408,7 @@ def test_lift_is_the_precision_of_the_highest_scores_over_the_base_rate():
 
 def test_resamples_without_weights_are_whole_numbers():
     place = np.arange(4)
-    assert {block.dtype.kind for block in resample(Rows(place[:, None], place, place, None, None), 3, 1)} == {"i"}
+    assert {block.rows.dtype.kind for block in resample(Rows(place[:, None], place, place, None, None), 3, 1)} == {"i"}
 
 
 def test_rows_and_groups_are_counted_as_what_is_drawn():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_stage
+from conftest import run_in, run_stage
 
 
 def wheel(folder: Path) -> Path:
@@ -100,26 +99,13 @@ def test_the_command_line_verifies_predicts_and_informs(unpacked: Path) -> None:
         lines = f"import sys; sys.path.insert(0, {str(unpacked)!r}); {code}"
         return subprocess.run([sys.executable, "-I", "-c", lines, *words], text=True, capture_output=True, input=given)
 
-    assert command("verify").stdout == "5 example records answered exactly as packaged\n"
+    assert command("verify").stdout.endswith(" files as packaged; 5 example records answered exactly as packaged\n")
     done = command("predict", given=json.dumps(found["record"]) + "\n[1]\n{not json\n")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert answers[0] == found["answer"]
     assert [answer["violations"][0]["rule"] for answer in answers[1:]] == ["object", "json"]
     assert done.returncode == 1
     assert json.loads(command("info").stdout)["task"] == "binary"
-
-
-def test_every_number_of_the_card_comes_from_a_report(small: Path) -> None:
-    card = (small / "reports/package/card.md").read_text()
-    evaluated = json.loads((small / "reports/evaluate/intervals.json").read_text())
-    for name, row in evaluated["metrics"].items():
-        assert f"| {name} | {row['value']:.6g} [{row['low']:.6g}, {row['high']:.6g}]" in card
-    assert f"Measured on {evaluated['rows']} test rows" in card
-    trained = json.loads((small / "reports/train/decisions.json").read_text())
-    assert f"\n| **{trained['threshold']:.6g}** | {trained['threshold_sensitivity']['at']['called']:.6g} |" in card
-    with (small / "reports/train/plots/importance.csv").open() as file:
-        for row in csv.DictReader(file):
-            assert f"| `{row['column']}` | {row['loss_increase']} | {row['spread']} |" in card
 
 
 def test_the_replay_notices_a_model_that_is_not_the_evaluated_one(small: Path, tmp_path: Path) -> None:
@@ -131,20 +117,119 @@ def test_the_replay_notices_a_model_that_is_not_the_evaluated_one(small: Path, t
     assert "evaluate saw" in done.stderr
 
 
+def venv(folder: Path) -> Path:
+    """Make an environment; return its folder of commands."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder / "bin"
+
+
+def pip(commands: Path, *words: str | Path) -> str:
+    return subprocess.run([commands / "pip", *words], check=True, text=True, capture_output=True).stdout
+
+
+def installed(commands: Path) -> tuple[set[str], float]:
+    """Return what is installed besides pip, and the megabytes of it."""
+    names = {each["name"] for each in json.loads(pip(commands, "list", "--format=json"))} - {"pip", "setuptools"}
+    [packages] = commands.parent.glob("lib/python*/site-packages")
+    files = [path for path in packages.rglob("*") if path.is_file() and not path.is_symlink()]
+    own = [path for path in files if path.relative_to(packages).parts[0].split("-")[0] not in ("pip", "setuptools")]
+    return names, sum(path.stat().st_size for path in own) / 1e6
+
+
+def run(commands: Path, *words: str, given: str = "") -> str:
+    """Run a command of an environment, far from this repository."""
+    command = [str(commands / words[0]), *words[1:]]
+    return subprocess.run(command, input=given, text=True, capture_output=True, check=True, cwd=commands).stdout
+
+
+TYPED = """
+from typing import Any, assert_type
+import toy_model
+assert_type(toy_model.predict({"a": 1}), dict[str, Any])
+assert_type(toy_model.predict([{"a": 1}]), list[dict[str, Any]])
+assert_type(toy_model.predict_proba({"a": 1}), dict[str, float])
+assert_type(toy_model.__version__, str)
+class Frame:
+    columns = ["a"]
+assert_type(toy_model.predict(Frame()), Frame)
+"""
+
+
 @pytest.mark.slow
-def test_the_wheel_installs_into_an_empty_environment_and_answers(small: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    bin_folder = tmp_path / "venv/bin"
-    subprocess.run([bin_folder / "pip", "install", "-q", wheel(small)], check=True, capture_output=True)
-    done = subprocess.run(
-        [bin_folder / "toy_model", "verify"], text=True, capture_output=True, check=True, cwd=tmp_path
+def test_the_types_of_the_answers_are_known_to_a_checker(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(TYPED)
+    run_in(
+        tmp_path, sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "asks.py", MYPYPATH=str(unpacked)
     )
-    assert done.stdout == "5 example records answered exactly as packaged\n"
-    [record] = [json.dumps(row["record"]) for row in json.loads(zipfile.ZipFile(wheel(small)).read(
-        "toy_model/model/examples.json"))[:1]]  # fmt: skip
-    answer = subprocess.run(
-        [bin_folder / "toy_model", "predict"], input=record, text=True, capture_output=True, check=True
+    (tmp_path / "asks.py").write_text("import toy_model\ntoy_model.predict(5)\n")
+    done = run_in(
+        tmp_path,
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--follow-imports=silent",
+        "asks.py",
+        check=False,
+        MYPYPATH=str(unpacked),
     )
-    assert "probabilities" in json.loads(answer.stdout)
-    listed = subprocess.run([bin_folder / "pip", "list", "--format=json"], text=True, capture_output=True, check=True)
-    assert len(json.loads(listed.stdout)) <= 8
+    assert "No overload variant" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_pinned_requirements_are_all_that_predicting_and_serving_need(small: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel(small)) as archive:
+        for name in ("requirements.txt", "requirements-serve.txt"):
+            (tmp_path / name).write_bytes(archive.read(f"toy_model/model/{name}"))
+        examples = json.loads(archive.read("toy_model/model/examples.json"))
+    commands = venv(tmp_path / "venv")
+    pip(commands, "install", "--no-deps", "--require-hashes", "-r", tmp_path / "requirements.txt")
+    pip(commands, "install", "--no-deps", wheel(small))
+    assert run(commands, "toy_model", "verify").endswith("; 5 example records answered exactly as packaged\n")
+    answered = run(commands, "toy_model", "predict", given="\n".join(json.dumps(each["record"]) for each in examples))
+    assert [json.loads(line) for line in answered.splitlines()] == [each["answer"] for each in examples]
+    explained = json.loads(run(commands, "toy_model", "explain", given=json.dumps(examples[0]["record"])))
+    assert explained["probabilities"] == examples[0]["answer"]["probabilities"]
+    code = (
+        "from toy_model.runtime import api; print(len(api.predict([e['record'] for e in api.read('examples.json')])))"
+    )
+    assert run(commands, "python", "-c", code) == "5\n"
+    assert installed(commands)[0] == {"numpy", "lightgbm", "toy_model"}
+    pip(commands, "install", "--no-deps", "--require-hashes", "-r", tmp_path / "requirements-serve.txt")
+    run(commands, "python", "-c", "import uvicorn, uvloop, httptools, msgspec")
+    names, megabytes = installed(commands)
+    assert len(names) <= 20
+    assert megabytes < 160
+
+
+FRAMES = """
+import json, sys
+import pandas, polars, pyarrow, toy_model
+records = [each["record"] for each in toy_model.runtime.api.read("examples.json")]
+right = toy_model.predict(records)
+plain = pandas.DataFrame(records)
+frames = [(plain, lambda found: found.to_dict("records")), (polars.DataFrame(records), lambda found: found.to_dicts()),
+          (plain.convert_dtypes(dtype_backend="pyarrow"), lambda found: found.to_dict("records")),
+          (pyarrow.Table.from_pylist(records), lambda found: found.to_pylist())]
+for frame, listed in frames:
+    found = toy_model.predict(frame)
+    assert type(found) is type(frame), type(found)
+    rows = listed(found)
+    for row, answer in zip(rows, right, strict=True):
+        assert row.pop("prediction") == answer["prediction"]
+        assert row == {f"probability_{name}": p for name, p in answer["probabilities"].items()}, (row, answer)
+    assert listed(toy_model.predict_proba(frame)) == [answer["probabilities"] for answer in right]
+print(len(right))
+"""
+
+
+@pytest.mark.slow
+def test_a_plain_install_with_extras_is_consistent_and_answers_any_dataframe(small: Path, tmp_path: Path) -> None:
+    commands = venv(tmp_path / "venv")
+    pip(commands, "install", f"{wheel(small)}[serve,score]")
+    pip(commands, "check")
+    names = installed(commands)[0]
+    assert {"uvicorn", "uvloop", "httptools", "msgspec", "duckdb", "scipy"} <= names
+    assert len(names) <= 20
+    pip(commands, "install", "pandas", "polars", "pyarrow")
+    assert run(commands, "python", "-c", FRAMES) == "5\n"

@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from stages.runtime.archive import load_archive
 from stages.runtime.booster import Booster
+from stages.runtime.check import compile_check
 from stages.runtime.contract import Column, Contract
 from stages.runtime.dense import FAR, LARGEST, expand_matrix, expand_row, narrow_matrix, narrow_row
 from stages.runtime.expression import Rule
@@ -308,6 +309,7 @@ def bare_predictor(on_violation: str) -> Predictor:
     columns |= {"y": Column("number", "target")}
     asked = Predictor.__new__(Predictor)
     asked.contract = Contract("t", "regression", None, columns, [], {"fits": Rule("a <= b", "fail")})
+    asked._check = compile_check(asked.contract, asked.contract.inputs)
     asked._row_features = lambda values: [values["a"], values["b"]]
     return asked
 

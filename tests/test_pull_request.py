@@ -31,8 +31,8 @@ def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
-def test_there_are_the_two_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["comment.yml", "pull-request.yml"]
+def test_there_are_the_three_workflows() -> None:
+    assert [path.name for path in WORKFLOWS] == ["comment.yml", "pull-request.yml", "release.yml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

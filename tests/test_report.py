@@ -17,7 +17,8 @@ from stages.shared.report.page import page
 from stages.shared.report.parts import Html, cell, interval, number, section, table
 
 HEADINGS = [
-    "Verdict", "Metrics", "Curves", "Slices", "Decisions", "Importance", "Worst rows", "Data", "Lineage",
+    "Verdict", "Metrics", "Curves", "Slices", "Decisions", "Importance", "Worst rows", "Data",
+    "Model card", "Data card", "Lineage",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from made import made_slices, make_sample
 from scipy import stats
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
-from stages.shared.bootstrap import interval, resample
+from stages.shared.bootstrap import interval, measure, resample
 from stages.shared.evaluation.cells import level_cells, number_cells
 from stages.shared.evaluation.demands import SlicesConf
+from stages.shared.evaluation.resampled import summary, units_within
 from stages.shared.evaluation.search import Sums, benjamini_hochberg, find_weak, student_above
 from stages.shared.evaluation.slices import measure_slices
 
@@ -137,11 +139,11 @@ def test_the_difference_from_the_rest_is_paired_over_the_same_resamples() -> Non
     inside = np.arange(600) < 100
     found = measure_slices(sample, made_slices(inside.astype(int), "third", "declared"), 30)["slices"]["third = 1"]
     error = np.abs(sample.rows.y - sample.scores[:, 0])
-    drawn = np.vstack(list(resample(sample.rows, 200, 0)))
+    drawn = np.vstack([W.rows for W in resample(sample.rows, 200, 0)])
     values = [
         W[inside] @ error[inside] / W[inside].sum() - W[~inside] @ error[~inside] / W[~inside].sum() for W in drawn
     ]
-    expected = interval(np.array(values), 0.95)
+    expected = interval(np.array(values), 0.95, 100)
     assert found["minus_rest"]["mae"] == pytest.approx(expected | {"verdict": "cannot tell"}, abs=1e-6)
 
 
@@ -255,3 +257,14 @@ def test_where_nothing_is_weak_reports_say_so_and_what_is_weak_is_found(kind: st
     """At the declared rate of 5% at most 5% of reports have any finding; 150 seeds allow for 3.5 standard errors."""
     assert share_with_findings(kind, 150) <= 0.05 + 3.5 * (0.05 * 0.95 / 150) ** 0.5
     assert share_with_findings(kind, 30, planted=True) >= found
+
+
+def test_a_small_slice_is_bounded_as_widely_as_a_table_of_its_rows() -> None:
+    sample = make_sample("regression", resamples=400)
+    predictions = {"model": (sample.scores, sample.cut)}
+    values = measure("regression", sample.rows, predictions, 400, 0)["model"]["mae"]
+    few, many = (summary(values, 0.95, units) for units in (30, 600))
+    assert few["high"] - few["low"] > 1.03 * (many["high"] - many["low"])
+    groups = replace(sample, rows=replace(sample.rows, group=np.arange(600) // 10))
+    assert units_within(sample, np.arange(600) < 100) == 100
+    assert units_within(groups, np.arange(600) < 100) == 10

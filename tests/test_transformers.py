@@ -23,6 +23,7 @@ from conftest import PIPELINE, ROOT, TOY, make_workspace, run_in, run_stage, toy
 from sklearn import impute, preprocessing
 
 from stages.featurize import main
+from stages.runtime.check import compile_check
 from stages.runtime.contract import Contract
 from stages.runtime.plan import compile_row, table_sql
 from stages.runtime.predictor import BrokenContract, Predictor
@@ -281,6 +282,7 @@ def ask(workspace: Path, **record: Any) -> list[float]:
     """Return what transformers give of a record in the packaged model, which has no model yet."""
     data, predictor = workspace / "data", Predictor.__new__(Predictor)
     predictor.contract = Contract.from_json(json.loads((data / "prepare/contract.json").read_text()))
+    predictor._check = compile_check(predictor.contract, predictor.contract.inputs)
     plan = json.loads((data / "featurize/plan.json").read_text())
     predictor._row_features = compile_row(plan, load_transformers(data / "featurize"))
     found = predictor._featurize(record)

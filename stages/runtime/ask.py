@@ -1,4 +1,4 @@
-"""NAME predict|explain < rows.jsonl, NAME info, NAME verify."""
+"""NAME predict|explain < rows.jsonl, NAME info, NAME schema, NAME verify."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import api
+from .manifest import count_files
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,6 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("predict", _predict, "answer JSON records, one a line, from standard input"),
         ("explain", _explain, "likewise, with what each column adds to the answer"),
         ("info", _info, "name, version, inputs and lineage as JSON"),
+        ("schema", _schema, "JSON Schema of a record and of its answer"),
         ("verify", _verify, "check every file's hash and replay the example records"),
     ):
         commands.add_parser(name, help=told).set_defaults(run=function)
@@ -43,7 +45,7 @@ def _answers(ask: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
 def _answer(line: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, a number of 5,000 digits, 100,000 brackets
         return {"violations": [{"column": None, "rule": "json", "value": str(error)}]}
     if not isinstance(record, dict):
         return {"violations": [{"column": None, "rule": "object", "value": line.strip()}]}
@@ -54,10 +56,19 @@ def _answer(line: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[
 
 
 def _info(_: argparse.Namespace) -> int:
-    print(json.dumps(api.info(), indent=1, ensure_ascii=False))
+    return _show(api.info())
+
+
+def _schema(_: argparse.Namespace) -> int:
+    return _show(api.schema())
+
+
+def _show(found: dict[str, Any]) -> int:
+    print(json.dumps(found, indent=1, ensure_ascii=False))
     return 0
 
 
 def _verify(_: argparse.Namespace) -> int:
-    print(f"{api.verify()} example records answered exactly as packaged")
+    n_files = count_files()
+    print(f"{n_files} files as packaged; {api.verify()} example records answered exactly as packaged")
     return 0

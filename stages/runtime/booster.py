@@ -6,6 +6,7 @@ Interface: https://lightgbm.readthedocs.io/en/stable/C-API.html. A row scores th
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,14 @@ class Booster:
         self._handle = ctypes.c_void_p()
         self._library = _library()
         self.n_outputs = n_outputs
+        self._threads: threading.local | None = threading.local()
         n_iterations = ctypes.c_int()
         self._call(
             "LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(n_iterations), ctypes.byref(self._handle)
         )
 
     def __del__(self) -> None:
+        self._threads = None  # their predictors hold locks of the booster
         if self._handle:
             self._library.LGBM_BoosterFree(self._handle)
 
@@ -48,10 +51,12 @@ class Booster:
 
     def predict_row(self, row: list[float]) -> list[float]:
         """Return probabilities or values, shape (n_outputs,), of one row's features, on the calling thread."""
-        data = (ctypes.c_double * len(row))(*row)
-        out = (ctypes.c_double * self.n_outputs)()
-        self._predict(data, 1, len(row), b"num_threads=1", out)
-        return list(out)
+        threads = self._threads
+        try:
+            predict = threads.predict  # type: ignore[union-attr]
+        except AttributeError:
+            predict = threads.predict = RowPredictor(self._library, self._handle, len(row), self.n_outputs)  # type: ignore[union-attr]
+        return predict(row)  # type: ignore[no-any-return]
 
     def contributions_row(self, row: list[float]) -> list[list[float]]:
         """Return what each feature adds to the raw score, and the base value last, shape (n_outputs, n_features + 1).
@@ -83,8 +88,40 @@ class Booster:
         )
 
     def _call(self, function: str, *arguments: Any) -> None:
-        if getattr(self._library, function)(*arguments) != 0:
-            raise RuntimeError(f"LightGBM: {self._library.LGBM_GetLastError().decode()}")
+        _check(self._library, getattr(self._library, function)(*arguments))
+
+
+class RowPredictor:
+    """LightGBM's predictor of single rows with its buffers: for one thread only, and not longer than its booster."""
+
+    def __init__(self, library: ctypes.CDLL, booster: ctypes.c_void_p, n_features: int, n_outputs: int) -> None:
+        self._library = library
+        self._handle = ctypes.c_void_p()
+        self._row: Any = (ctypes.c_double * n_features)()
+        self._out: Any = (ctypes.c_double * n_outputs)()
+        settings = (NORMAL, 0, ALL_TREES, FLOAT64, ctypes.c_int32(n_features), b"num_threads=1")
+        _check(
+            library, library.LGBM_BoosterPredictForMatSingleRowFastInit(booster, *settings, ctypes.byref(self._handle))
+        )
+        self._predict = library.LGBM_BoosterPredictForMatSingleRowFast
+        length = ctypes.byref(ctypes.c_int64())
+        self._arguments = (self._handle, ctypes.byref(self._row), length, ctypes.byref(self._out))
+
+    def __del__(self) -> None:
+        if self._handle:
+            self._library.LGBM_FastConfigFree(self._handle)
+
+    def __call__(self, row: list[float]) -> list[float]:
+        """Return probabilities or values, shape (n_outputs,), of one row's features."""
+        self._row[:] = row
+        if self._predict(*self._arguments) != 0:
+            _check(self._library, -1)
+        return list(self._out)
+
+
+def _check(library: ctypes.CDLL, status: int) -> None:
+    if status != 0:
+        raise RuntimeError(f"LightGBM: {library.LGBM_GetLastError().decode()}")
 
 
 @cache
@@ -94,6 +131,9 @@ def _library() -> ctypes.CDLL:
     if spec is None or spec.origin is None:
         raise ImportError("lightgbm is not installed")
     found = sorted(Path(spec.origin).parent.glob("**/*lib_lightgbm.*"))
-    library = ctypes.CDLL(str(found[0]))
+    try:
+        library = ctypes.CDLL(str(found[0]))
+    except OSError as error:  # Debian's slim images have no libgomp1, for one
+        raise ImportError(f"LightGBM's library does not load: {error}") from None
     library.LGBM_GetLastError.restype = ctypes.c_char_p
     return library

@@ -23,6 +23,6 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         sys.exit(arguments.run(arguments))
-    except api.DamagedModel as error:
+    except (api.DamagedModel, ImportError) as error:  # a library that is not installed says so by itself
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from .contract import Column
+from .dates import ISO_FORMATS, format_pattern, timed
 from .forms import (
     BOOLEAN,
     CURRENCIES,
-    ISO_FORMATS,
     MARKS,
     MOMENTS,
     NUMBERS,
     OFFSET_END,
     SPACE,
     bound,
-    format_pattern,
     number_pattern,
-    timed,
 )
 from .zones import OFFSET, find_zone
 

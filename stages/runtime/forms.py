@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .dates import ISO_FORMATS, moment_reader, timed
 from .zones import OFFSET, offset_minutes, to_utc
 
 if TYPE_CHECKING:
@@ -36,39 +37,42 @@ MARKS = {
     " ": "[ \u00a0\u202f]",
     "'": "['\u2019]",
 }  # between thousands; no-break spaces too
-# Accepted besides a column's own formats, so that a request may always speak ISO 8601.
-ISO_FORMATS = {
-    "date": ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"],
-    "timestamp": [
-        "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f",
-        "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d",
-    ],
-}  # fmt: skip
-DIRECTIVES = {
-    "%Y": "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})",  # 1 to 9999; engines differ on the year 0
-    "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%H": "[0-9]{1,2}",
-    "%I": "[0-9]{1,2}", "%M": "[0-9]{1,2}", "%S": "[0-9]{1,2}", "%f": "[0-9]{1,6}", "%p": "[AaPp][Mm]",
-    "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}",
-}  # fmt: skip
 
 
 def as_text(value: Any) -> str | None:
-    """Return the one text form of a value from CSV, JSON, Parquet or Python; None for missing (None, NaN)."""
+    """Return the one text form of a value from CSV, JSON, Parquet, Python or a DataFrame.
+
+    None for missing: None, NaN, and what pandas and NumPy write for it (NaT, pandas.NA).
+    """
     if value is None or value is False or value is True:
         return None if value is None else str(value).lower()
-    if isinstance(value, int | str):
+    if isinstance(value, str):
         return str(value)
+    if isinstance(value, int):  # Python writes no number of more than 4300 digits in base 10
+        return str(value) if value.bit_length() < 10_000 else hex(value)
     if isinstance(value, float):
         return None if math.isnan(value) else _float_text(value)
     if isinstance(value, datetime | date):
-        return str(value)
+        return None if value != value else str(value)  # NaT is a datetime that is not itself
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if str(getattr(value, "dtype", "")) == "float32":  # its own digits, not those of the nearest double
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _scalar_text(value)
+
+
+def _scalar_text(value: Any) -> str | None:
+    """Return the text of a value of another library, such as a NumPy scalar."""
+    kind = str(getattr(value, "dtype", ""))
+    if getattr(value, "ndim", 0):
+        return str(value)
+    if kind == "float32":  # its own digits, not those of the nearest double
         return as_text(float(str(value)))
-    if hasattr(value, "item"):  # another NumPy scalar
+    if kind.startswith("datetime64") and isinstance(value.item(), int):  # finer than Python's moments
+        return as_text(value.astype("datetime64[us]").item())
+    if hasattr(value, "item"):
         return as_text(value.item())
-    return str(value)
+    if isinstance(value, Decimal) and value.is_nan():
+        return None
+    return None if type(value).__name__ == "NAType" else str(value)
 
 
 def _float_text(value: float) -> str:
@@ -120,16 +124,6 @@ def number_text(kind: str, decimal: str, thousands: str, text: str) -> str | Non
     return sign + number.replace(decimal, ".")
 
 
-def format_pattern(form: str) -> str:
-    """Return the regular expression of a date format: the shape that every engine is asked to accept.
-
-    Directives with nothing between them have full width, or engines would divide the digits differently.
-    """
-    parts = re.split(r"(%[A-Za-z])", form)
-    pattern = "".join(DIRECTIVES.get(part, "") if part.startswith("%") else re.escape(part) for part in parts)
-    return re.sub(r"\{1,([0-9])\}", r"{\1}", pattern) if re.search("%[A-Za-z]%[A-Za-z]", form) else pattern
-
-
 def bound(column: Column, limit: float | str) -> Any:
     """Return a declared `min` or `max` in the column's own type."""
     if column.type == "date":
@@ -162,13 +156,9 @@ def _number(column: Column, text: str) -> int | float | None:
 
 def _moment(kind: str, forms: list[str], text: str) -> date | datetime | None:
     for form in forms:
-        if not re.fullmatch(format_pattern(form), text):
-            continue
-        try:
-            moment = datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return moment.date() if kind == "date" else moment
+        moment = moment_reader(form)(text)
+        if moment is not None:
+            return moment.date() if kind == "date" else moment
     return None
 
 
@@ -181,11 +171,6 @@ def _zoned_moment(column: Column, text: str, zone: str) -> datetime | None:
         return to_utc(moment, offset_minutes(found[2]), zone)
     moment = _moment("timestamp", forms, text)
     return to_utc(moment, None, zone) if isinstance(moment, datetime) else None
-
-
-def timed(forms: list[str]) -> list[str]:
-    """Return the formats that have a time of day, behind which an offset may stand."""
-    return [form for form in forms if "%H" in form or "%I" in form]
 
 
 def text_of(column: Column, value: Any) -> str | None:

@@ -11,21 +11,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .contract import Contract, Violation, check_row
+from .check import compile_check
+from .contract import Contract, Violation
+from .errors import BrokenContract
 from .model import Model
 from .plan import compile_row
 from .shapley import source_of
 from .transformer import RefusedValues, load_transformers
 
-
-class BrokenContract(ValueError):
-    """A record that the contract refuses; `violations` says all that is wrong with it."""
-
-    def __init__(self, violations: list[Violation], number: int | None = None) -> None:
-        self.violations = violations
-        self.number = number  # of the record in a batch, from 0
-        where = "" if number is None else f"record {number}: "
-        super().__init__(where + "; ".join(map(str, violations)))
+__all__ = ["BrokenContract", "Predictor", "answer", "interval"]
 
 
 class Predictor:
@@ -36,7 +30,9 @@ class Predictor:
         self.features = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.model = Model(folder)
         self._row_features = compile_row(self.features, load_transformers(folder))
-        self._columns = [source_of(feature) for feature in self.features]
+        self._check = compile_check(self.contract, self.contract.inputs)
+        # of each feature: the column that it is made of, `a x b` where of more
+        self.columns = [source_of(feature) for feature in self.features]
 
     def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return `answer` of one record {column: value}. Raises BrokenContract with all that is wrong with it."""
@@ -48,6 +44,8 @@ class Predictor:
 
         rows = []
         for number, record in enumerate(records):
+            if not isinstance(record, Mapping):
+                raise TypeError(f"record {number}: should be {{column: value}}, got {type(record).__name__}")
             try:
                 rows.append(self._featurize(record))
             except BrokenContract as error:
@@ -63,7 +61,7 @@ class Predictor:
         logarithm up to a constant (more), to the value, or to its logarithm where LightGBM's objective has a log link.
         """
         row = self._featurize(record)
-        parts = self.model.contributions_row(row, self._columns)
+        parts = self.model.contributions_row(row, self.columns)
         found = answer(self.model.meta, self.model.score_row(row))
         if self.model.meta["task"] != "multiclass":
             [(base, columns)] = parts
@@ -76,10 +74,11 @@ class Predictor:
         }
 
     def _featurize(self, record: Mapping[str, Any]) -> list[float]:
-        values, violations = check_row(self.contract, record, self.contract.inputs)
-        refusing = [violation for violation in violations if violation.action != "null"]
-        if refusing:
-            raise BrokenContract(refusing)
+        values, violations = self._check(record)
+        if violations:
+            refusing = [violation for violation in violations if violation.action != "null"]
+            if refusing:
+                raise BrokenContract(refusing)
         try:
             return self._row_features(values)
         except RefusedValues as error:

@@ -16,6 +16,10 @@ def dvc_hash(path: Path) -> str:
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     files = sorted(member for member in path.rglob("*") if member.is_file())
     entries = [{"md5": dvc_hash(file), "relpath": file.relative_to(path).as_posix()} for file in files]
-    entries.sort(key=lambda entry: entry["relpath"])
-    listing = json.dumps(entries, sort_keys=True).encode()
+    return folder_hash(entries)
+
+
+def folder_hash(entries: list[dict[str, str]]) -> str:
+    """Return the hash of a folder whose files are [{"md5", "relpath"}, ...]."""
+    listing = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True).encode()
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"

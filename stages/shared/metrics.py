@@ -1,7 +1,7 @@
 """Metrics of predictions, many bootstrap resamples at once.
 
-W, shape (n_resamples, n_rows), says how often each row stands in each resample, times its weight where rows have one;
-a row of ones gives the plain metric. Tests hold each metric equal to scikit-learn's function that the glossary names.
+W says how often each row stands in each resample, times its weight where rows have one; a row of ones gives the plain
+metric. Tests hold each metric equal to scikit-learn's function that the glossary names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from stages.shared.evaluation.asked import Asked
 from stages.shared.evaluation.binary import Binary
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.glossary import GLOSSARY
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.regression import Regression
@@ -37,5 +38,5 @@ def prepare(task: str, y: Array, scores: Array, cut: Cut, asked: Asked = NOTHING
 
 
 def compute(task: str, y: Array, scores: Array, cut: Cut, W: Array, asked: Asked = NOTHING) -> dict[str, Array]:
-    """Return {metric: shape (n_resamples,)} of the task, in a fixed order; for many blocks of W, `prepare` once."""
-    return prepare(task, y, scores, cut, asked).measure(W)
+    """Return {metric: shape (n_resamples,)} of the task, in a fixed order; W has shape (n_resamples, n_rows)."""
+    return prepare(task, y, scores, cut, asked).measure(Draws(W))

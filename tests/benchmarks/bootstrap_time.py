@@ -94,7 +94,7 @@ def drawn_rows(rows: Rows, n_resamples: int, seed: int) -> list[Array]:
     """Return the places of the rows in the sample itself and in the first resamples, each as often as drawn."""
     found: list[Array] = []
     for W in resample(rows, RESAMPLES, seed):
-        found += [np.repeat(np.arange(len(rows.y)), counts) for counts in W]
+        found += [np.repeat(np.arange(len(rows.y)), counts) for counts in W.rows]
         if len(found) > n_resamples:
             break
     return found[: 1 + n_resamples]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from functools import cache
 
-from stages.runtime.forms import DIRECTIVES, ISO_FORMATS, format_pattern
+from stages.runtime.dates import DIRECTIVES, ISO_FORMATS, format_pattern
 from stages.runtime.zones import OFFSET
 
 DAYS = [

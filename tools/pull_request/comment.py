@@ -8,13 +8,10 @@ Python's standard library alone.
 from __future__ import annotations
 
 import json
-import os
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from stages.shared.errors import InputError
+from tools.pull_request.github import ask, given
 
 MARK = "<!-- plumbline: the report of tools.diff -->"
 AUTHOR = "github-actions[bot]"  # who owns comments made with a job's own token
@@ -30,10 +27,10 @@ def post(report: Path, number: Path) -> str:
     """
     if not report.is_file():
         return "no report to post: the run ended before"
-    event = json.loads(Path(_given("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
+    event = json.loads(Path(given("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
     run, repository = event["workflow_run"], event["repository"]["full_name"]
     wanted = _number(number)
-    pull = _ask("GET", f"/repos/{repository}/pulls/{wanted}")
+    pull = ask("GET", f"/repos/{repository}/pulls/{wanted}")
     whence = (pull["head"].get("repo") or {}).get("full_name"), pull["head"]["ref"]
     if whence != (run["head_repository"]["full_name"], run["head_branch"]):
         raise InputError(f"{number}: pull request {wanted} does not come from the branch that this run was of")
@@ -42,9 +39,9 @@ def post(report: Path, number: Path) -> str:
     text = body(report.read_text(encoding="utf-8", errors="replace"))
     own = _own_comment(repository, wanted)
     if own is None:
-        _ask("POST", f"/repos/{repository}/issues/{wanted}/comments", {"body": text})
+        ask("POST", f"/repos/{repository}/issues/{wanted}/comments", {"body": text})
         return f"commented on pull request {wanted}"
-    _ask("PATCH", f"/repos/{repository}/issues/comments/{own}", {"body": text})
+    ask("PATCH", f"/repos/{repository}/issues/comments/{own}", {"body": text})
     return f"updated the comment on pull request {wanted}"
 
 
@@ -65,36 +62,10 @@ def _number(path: Path) -> int:
 def _own_comment(repository: str, number: int) -> int | None:
     page = 1
     while True:
-        found = _ask("GET", f"/repos/{repository}/issues/{number}/comments?per_page={PER_PAGE}&page={page}")
+        found = ask("GET", f"/repos/{repository}/issues/{number}/comments?per_page={PER_PAGE}&page={page}")
         for comment in found:
             if comment["user"]["login"] == AUTHOR and comment["body"].startswith(MARK):
                 return int(comment["id"])
         if len(found) < PER_PAGE:
             return None
         page += 1
-
-
-def _ask(method: str, path: str, content: Any = None) -> Any:
-    """Return GitHub's answer. Raises InputError with what it said where it refuses."""
-    headers = {
-        "Authorization": f"Bearer {_given('GITHUB_TOKEN')}",
-        "Accept": "application/vnd.github+json",
-        "Content-Type": "application/json",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
-    data = None if content is None else json.dumps(content).encode()
-    address = os.environ.get("GITHUB_API_URL", "https://api.github.com") + path
-    request = urllib.request.Request(address, data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        raise InputError(f"{method} {path}: {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        raise InputError(f"{method} {path}: {error.reason}") from None
-
-
-def _given(name: str) -> str:
-    if not os.environ.get(name):
-        raise InputError(f"{name} is not set: `post` runs in a job of GitHub Actions")
-    return os.environ[name]

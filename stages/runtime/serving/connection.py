@@ -46,14 +46,14 @@ class Connection(asyncio.Protocol):
         """Greet, or turn away where there are too many."""
         self.transport: asyncio.Transport = transport
         self.server.connections.add(self)
-        self.service.metrics.gauge(self.service.metrics.connections, 1.0)
+        self.service.metrics.row[self.service.metrics.open] += 1.0
         if len(self.server.connections) > self.service.limits.connections:
             self.refuse(Refused("busy"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Give up what the client no longer waits for."""
         self.server.connections.discard(self)
-        self.service.metrics.gauge(self.service.metrics.connections, -1.0)
+        self.service.metrics.row[self.service.metrics.open] -= 1.0
         if self.task is not None:
             self.task.cancel()
         for request in (self.request, *self.pending, self.at_work):
@@ -192,8 +192,8 @@ class Connection(asyncio.Protocol):
         """Send a reply; close where this was the last."""
         keeps = request.keeps and not reply.closes and not self.service.is_draining
         head = reply.head(self.server.headers, request.id, keeps)
+        self.service.done(request, reply)  # counted before the client can know of it
         self.transport.write(head if request.method == b"HEAD" else head + reply.body)
-        self.service.done(request, reply)
         self.since = time.monotonic()
         if not keeps:
             self.pending.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -66,38 +67,35 @@ class Metrics:
         own += [] if contract.task == "regression" else [self.classes]
         own += [] if contract.task == "multiclass" else [self.values]
         self.counters = Counters(own, rows, worker)
+        self.row = self.counters.row
+        self.at_work, self.open = self.in_flight.places[()], self.connections.places[()]
+        self._values = self.values.places.get(())
+        self._positive = contract.classes[1] if contract.task == "binary" else None
 
     def count(self, route: str, reply: Reply, seconds: float) -> None:
         """Count one answered request."""
-        counters = self.counters
-        counters.row[self.requests.places[route, str(reply.status)]] += 1.0
-        counters.observe(self.seconds, self.seconds.places[route,], seconds)
+        self.row[self.requests.places[route, str(reply.status)]] += 1.0
+        self.counters.observe(self.seconds, self.seconds.places[route,], seconds)
         places = self.refusals.places
         for rule, column in reply.reasons:
             place = places.get((rule, column), places.get((rule, "")))
-            counters.row[places["other", ""] if place is None else place] += 1.0
+            self.row[places["other", ""] if place is None else place] += 1.0
 
-    def predicted(self, answers: Iterable[Mapping[str, Any]]) -> None:
+    def predicted(self, answers: Sequence[Mapping[str, Any]]) -> None:
         """Count the answers to records."""
-        counters, task = self.counters, self.contract.task
-        for answer in answers:
-            counters.row[self.rows.places[()]] += 1.0
-            label = answer["prediction"]
-            if task == "regression":
-                counters.observe(self.values, self.values.places[()], label)
-                continue
-            counters.row[self.classes.places[label,]] += 1.0
-            if task == "binary":
-                probability = answer["probabilities"][self.contract.classes[1]]
-                counters.observe(self.values, self.values.places[()], probability)
+        self.row[self.rows.places[()]] += len(answers)
+        labels = [answer["prediction"] for answer in answers]
+        if self.contract.task != "regression":
+            for label, number in Counter(labels).items():
+                self.row[self.classes.places[label,]] += number
+        if self._values is not None:
+            positive = self._positive
+            values = labels if positive is None else [answer["probabilities"][positive] for answer in answers]
+            self.counters.observe_all(self.values, self._values, values)
 
     def log(self, what: str, amount: int) -> None:
         """Count records of the prediction log."""
-        self.counters.row[self.logged.places[what,]] += amount
-
-    def gauge(self, family: Family, amount: float) -> None:
-        """Add to a gauge, or to a counter without labels."""
-        self.counters.row[family.places[()]] += amount
+        self.row[self.logged.places[what,]] += amount
 
     def text(self, name: str, version: str) -> bytes:
         """Return all of it, and which model this is."""

@@ -5,7 +5,7 @@ No refusal holds a value that a client sent: it names columns, rules and what th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +19,7 @@ JSON = b"application/json"
 MOST_TOLD = 1000  # violations in one refusal; their number is told whole
 STATUSES = {status: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 NAME_LENGTH = 64  # of an unknown column that is still named in a refusal
+Wrap = Callable[[dict[str, Any]], dict[str, Any]]
 encode = msgspec.json.Encoder().encode
 
 # The reasons of the transport, with status and what is told; the reason `contract` comes with violations (422).
@@ -36,8 +37,9 @@ REASONS: dict[str, tuple[int, str]] = {
     "timeout": (408, "The request came too slowly."),
     "too_large": (413, "The body should be smaller."),
     "too_many_rows": (413, "One request should have fewer records."),
-    "media_type": (415, "The body should be sent as Content-Type: application/json."),
+    "media_type": (415, "The body should be sent as a Content-Type that the path takes: application/json."),
     "encoding": (415, "The body should be sent without Content-Encoding."),
+    "protocol": (400, "The body should have the form of the protocol that the path speaks."),
     "contract": (422, "The request breaks the contract."),
     "headers": (431, "The headers should be fewer and shorter."),
     "internal": (500, "The service failed; its own log says why, under this request_id."),
@@ -82,8 +84,11 @@ class Refused(Exception):
         self.reason, self.violations, self.row = reason, list(violations), row
 
 
-def refusal(error: Refused, contract: Contract, version: str, request_id: str) -> Reply:
-    """Return the reply to a refused request: reason, message and, of a broken contract, all violations."""
+def refusal(error: Refused, contract: Contract, version: str, request_id: str, wrap: Wrap | None = None) -> Reply:
+    """Return the reply to a refused request: reason, message and, of a broken contract, all violations.
+
+    `wrap` gives, from all that, what else the body holds in the words of another protocol.
+    """
     status, message = REASONS[error.reason]
     content: dict[str, Any] = {"reason": error.reason, "message": message}
     if error.row is not None:
@@ -92,10 +97,11 @@ def refusal(error: Refused, contract: Contract, version: str, request_id: str) -
         shown = error.violations[:MOST_TOLD]
         content["violations"] = [_violation(row, violation, contract) for row, violation in shown]
         content["n_violations"] = len(error.violations)
-    reasons = tuple((violation.rule, violation.column) for _, violation in error.violations)
+    broken = error.violations if error.reason == "contract" else []
+    reasons = tuple((violation.rule, violation.column) for _, violation in broken)
     return Reply(
         status,
-        encode({**content, "version": version, "request_id": request_id}),
+        encode({**content, **(wrap(content) if wrap else {}), "version": version, "request_id": request_id}),
         headers=b"retry-after: 1\r\n" if status == 503 else b"",
         closes=error.reason in CLOSING,
         reasons=reasons or ((error.reason, ""),),
@@ -118,6 +124,8 @@ def _violation(row: int | None, violation: Violation, contract: Contract) -> dic
 def _column(violation: Violation, contract: Contract) -> str | None:
     """Return the column's name; of one that the contract does not know, only what could be a name."""
     name = violation.column
-    if violation.rule != "unknown" or name in contract.columns:
-        return name or None
+    if name in contract.columns or violation.rule in ("check", "transformer"):
+        return name
+    if not name:
+        return None
     return name if len(name) <= NAME_LENGTH and name.isprintable() else None

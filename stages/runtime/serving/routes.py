@@ -7,15 +7,18 @@ from typing import Any
 
 from . import decode
 from .answering import Answering
+from .dialects import routes as dialects
 from .replies import Refused, Reply, encode
 from .service import Found, Request, Route, Service
 
-Read = Callable[[Any], list[Any]]  # of a body's document: the records
+LONG_BYTES = 100_000  # more are read on a thread: a megabyte can take 20 ms
 Write = Callable[[list[dict[str, Any]]], dict[str, Any]]  # of the answers: what the body holds
 
 
-def routes(answering: Answering, pages: Mapping[str, tuple[bytes, bytes]]) -> list[Route]:
-    """Return all routes; `pages` are fixed: {path: (media type, content)}."""
+def routes(
+    answering: Answering, name: str, version: str, pages: Mapping[str, tuple[bytes, bytes]], trial: tuple[bytes, bytes]
+) -> list[Route]:
+    """Return all routes; `pages` are fixed: {path: (media type, content)}, and so is `trial`, with its headers."""
     return [
         Route("/predict", b"POST", native(answering, "predict")),
         Route("/explain", b"POST", native(answering, "explain")),
@@ -23,6 +26,8 @@ def routes(answering: Answering, pages: Mapping[str, tuple[bytes, bytes]]) -> li
         Route("/ready", b"GET", ready, is_open=True),
         Route("/metrics", b"GET", metrics),
         *(Route(path, b"GET", page(kind, content)) for path, (kind, content) in pages.items()),
+        Route("/", b"GET", page(b"text/html; charset=utf-8", *trial), is_open=True),
+        *dialects.routes(answering, name, version),
     ]
 
 
@@ -31,31 +36,29 @@ def native(answering: Answering, what: str) -> Callable[[Service, Request], Foun
 
     def answer(service: Service, request: Request) -> Found:
         body = request.body
+        if len(body) > LONG_BYTES:
+            return _long(answering, what, service, request)
         if decode.is_list(body):
             return _many(answering, what, service, request, decode.rows(body), _answers)
         record = decode.document(body)
         if what in answering.slow:
             return _one(answering, what, service, request, record)
-        return _told(service, request, record, answering.alone(what, record))
+        return _told(service, request, record, answering.alone(what, record, len(body)))
 
     return answer
 
 
-def dialect(answering: Answering, read: Read, write: Write) -> Callable[[Service, Request], Found]:
-    """Return the function of a route that speaks another server's language: its records read, its answers written.
-
-    `read` raises Refused for a document that is not in its language.
-    """
-
-    def answer(service: Service, request: Request) -> Found:
-        records = read(decode.document(request.body))
-        return _many(answering, "predict", service, request, records, write)
-
-    return answer
+async def _long(answering: Answering, what: str, service: Service, request: Request) -> Reply:
+    """Return the reply to a body that takes so long to read that it is read aside."""
+    read = decode.rows if decode.is_list(request.body) else decode.document
+    found = await answering.aside(read, request.body)
+    if read is decode.rows:
+        return await _many(answering, what, service, request, found, _answers)
+    return await _one(answering, what, service, request, found)
 
 
 async def _one(answering: Answering, what: str, service: Service, request: Request, record: Any) -> Reply:
-    return _told(service, request, record, await answering.one(what, record))
+    return _told(service, request, record, await answering.one(what, record, len(request.body)))
 
 
 def _told(service: Service, request: Request, record: Any, answer: dict[str, Any]) -> Reply:
@@ -92,6 +95,6 @@ def metrics(service: Service, request: Request) -> Reply:
     return Reply(200, service.metrics.text(service.name, service.version), b"text/plain; version=0.0.4; charset=utf-8")
 
 
-def page(kind: bytes, content: bytes) -> Callable[[Service, Request], Reply]:
+def page(kind: bytes, content: bytes, headers: bytes = b"") -> Callable[[Service, Request], Reply]:
     """Return the function of a route whose answer never changes."""
-    return lambda service, request: Reply(200, content, kind)
+    return lambda service, request: Reply(200, content, kind, headers)

@@ -18,7 +18,7 @@ from typing import Any
 from ..predictor import Predictor
 from .keys import is_known
 from .metrics import Metrics
-from .replies import Refused, Reply, encode, refusal
+from .replies import JSON, Refused, Reply, Wrap, encode, refusal
 from .settings import HEAD_BYTES, HEADERS, Limits
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
@@ -51,6 +51,8 @@ class Route:
     method: bytes
     function: Callable[[Service, Request], Found]
     is_open: bool = False  # answers without an API key
+    kinds: tuple[bytes, ...] = (JSON,)  # media types of bodies
+    wrap: Wrap | None = None  # what refusals under the first part of the path also hold
 
 
 class Service:
@@ -69,6 +71,7 @@ class Service:
         self.common = b"x-model-version: %s\r\nx-content-type-options: nosniff\r\n" % version.encode()
         self._routes = {(route.path.encode(), route.method): route for route in routes}
         self._methods = {path: sorted(m for p, m in self._routes if p == path) for path, _ in self._routes}
+        self._wraps = {_root(route.path.encode()): route.wrap for route in routes if route.wrap}
         first = os.urandom(6).hex()
         self._ids = (f"{first}{number:08x}" for number in itertools.count(1))
 
@@ -87,18 +90,18 @@ class Service:
         if self.keys and not route.is_open and not is_known(self.keys, request.headers):
             raise Refused("unauthorized")
         if method == b"POST":
-            self._check_body_headers(request.headers)
+            self._check_body_headers(route, request.headers)
             if self.n_at_work >= self.limits.concurrent:
                 raise Refused("busy")
             self.n_at_work += 1
             request.is_counted = True
-            self.metrics.gauge(self.metrics.in_flight, 1.0)
+            self.metrics.row[self.metrics.at_work] += 1.0
 
-    def _check_body_headers(self, headers: dict[bytes, bytes]) -> None:
-        kind = headers.get(b"content-type", b"").partition(b";")
-        if kind[0].strip().lower() != b"application/json":
+    def _check_body_headers(self, route: Route, headers: dict[bytes, bytes]) -> None:
+        kind = headers.get(b"content-type", b"")
+        if kind not in route.kinds and kind.partition(b";")[0].strip().lower() not in route.kinds:
             raise Refused("media_type")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
             raise Refused("encoding")
         length = headers.get(b"content-length", b"0")
         if len(length) > 18 or int(length) > self.limits.body_bytes:
@@ -132,7 +135,7 @@ class Service:
     def refuse(self, request: Request, error: Refused) -> Reply:
         """Return the reply that refuses."""
         request.id = request.id or next(self._ids)
-        reply = refusal(error, self.contract, self.version, request.id)
+        reply = refusal(error, self.contract, self.version, request.id, self._wraps.get(_root(request.url)))
         if error.reason == "method":
             methods = self._methods[request.url.partition(b"?")[0]]
             reply.headers = b"allow: %s\r\n" % b", ".join(methods + [b"HEAD"] * (b"GET" in methods))
@@ -151,7 +154,7 @@ class Service:
         if request.is_counted:
             request.is_counted = False
             self.n_at_work -= 1
-            self.metrics.gauge(self.metrics.in_flight, -1.0)
+            self.metrics.row[self.metrics.at_work] -= 1.0
 
     def reply(
         self, request: Request, answers: list[dict[str, Any]], content: dict[str, Any], records: list[Any]
@@ -167,3 +170,8 @@ class Service:
                 }
             )  # fmt: skip
         return reply
+
+
+def _root(url: bytes) -> bytes:
+    """Return the first part of a path."""
+    return b"/".join(url.partition(b"?")[0].split(b"/")[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from ..contract import Column, Contract, Violation
+from .dialects.refused import RULES
 
 MOST_VALUES = 20
 NEAR = 64  # a longer name is not compared with the columns'
@@ -24,7 +25,7 @@ def told(contract: Contract, violation: Violation) -> str:
     return _declared(column, violation.rule) if column else "should be taken by the model's transformer"
 
 
-FIXED = {
+FIXED = RULES | {
     "required": "should not be missing",
     "object": "should be an object of columns and values",
     "text_length": "should be a shorter text",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import signal
 import socket
@@ -13,10 +12,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 from .. import api
-from .answering import Answering
+from .assembly import assemble
 from .connection import Connection
-from .metrics import Metrics
-from .routes import routes
 from .service import Service
 from .settings import Limits
 
@@ -55,14 +52,7 @@ def make_service(
     name: str, version: str, limits: Limits, keys: list[bytes], rows: list[memoryview], worker: int
 ) -> Service:
     """Return the service of this package's model, loaded, verified and asked once; it counts in its own of `rows`."""
-    predictor = api.predictor()
-    answering = Answering(predictor, limits)
-    answering.warm_up([example["record"] for example in api.read("examples.json")])
-    schema = json.dumps({"name": name, "version": version, "contract": predictor.contract.to_json()}).encode()
-    pages = {"/schema": (b"application/json", schema)}
-    table = routes(answering, pages)
-    metrics = Metrics(predictor.contract, [route.path for route in table], rows, worker)
-    return Service(predictor, name, version, limits, keys, metrics, table)
+    return assemble(api.predictor(), api.read("examples.json"), name, version, limits, keys, rows, worker)
 
 
 def work(service: Service, listening: socket.socket, lifeline: int | None, on_ready: Callable[[], None]) -> None:
@@ -85,7 +75,7 @@ async def _serve(
         loop.add_reader(lifeline, _ended, loop, lifeline, stop)
     server = Server(loop, service)
     listener = await loop.create_server(lambda: Connection(server), sock=listening, backlog=2048)
-    service.metrics.gauge(service.metrics.starts, 1.0)
+    service.metrics.row[service.metrics.starts.places[()]] += 1.0
     on_ready()
     while not stop.is_set():
         server.tick()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.shared.evaluation.asked import Asked
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.sums import Gaps, Ranking, mean, ratio
 from stages.shared.losses import Cut, row_loss
 
@@ -24,7 +25,7 @@ class Binary:
         self.gaps = Gaps(score, actual)
         self.costs = asked.costs
 
-    def measure(self, W: Array) -> dict[str, Array]:
+    def measure(self, W: Draws) -> dict[str, Array]:
         """Return {metric: shape (n_resamples,)}."""
         hits, called = self.ranking.count(W)
         roc_auc, average_precision = self.ranking.areas(hits, called)

@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.runtime.contract import Contract
 from stages.shared.bootstrap import interval, intervals
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.regression import Deciles, pinball
 from stages.shared.evaluation.sums import mean
 from stages.shared.plots import Table
@@ -27,7 +28,7 @@ class Inside:
             "pinball_high": pinball(y - high, (1 + level) / 2),
         }
 
-    def measure(self, W: Array) -> dict[str, Array]:
+    def measure(self, W: Draws) -> dict[str, Array]:
         """Return {metric: shape (n_resamples,)}."""
         return {name: mean(W, values) for name, values in self.values.items()}
 

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.members import Slice
-from stages.shared.evaluation.resampled import Sample, Statistic, gaps, over_resamples, summary
+from stages.shared.evaluation.resampled import Sample, Statistic, gaps_of, over_resamples, summary, units_within
+from stages.shared.evaluation.sums import mean
 from stages.shared.losses import call
 
 Array = np.ndarray[Any, Any]
@@ -73,7 +75,7 @@ def _of_column(sample: Sample, groups: list[Slice]) -> dict[str, Any]:
     for label in labels:
         each = [values[f"{label} {nth}"] for nth in range(len(groups))]
         rates = {name: np.column_stack([one[name] for one in each]) for name in each[0]}
-        by_label[label] = _compared(task, rates, groups, sample.confidence)
+        by_label[label] = _compared(sample, rates, groups)
     if task != "multiclass":
         return next(iter(by_label.values()))
     worst = {name: _worst(name, (part["metrics"][name] for part in by_label.values())) for name in METRICS[task]}
@@ -87,40 +89,42 @@ def _labels(task: str, classes: list[str]) -> dict[str, int]:
 
 def _rates(task: str, y: Array, scores: Array, called: Array | None, number: int, mask: Array) -> Statistic:
     """Return the statistic that gives the rates of one group, NaN where a resample has no row to take them over."""
-    y, scores = y[mask], scores[mask]
+    gap = gaps_of(task, y[mask], scores[mask])[f"gap {number}" if task == "multiclass" else "gap"]
+    if called is None:
+        return lambda W: {"mean_error": mean(W.within(mask), gap)}
+    is_called, is_actual = called[mask] == number, y[mask] == number
+    is_true, is_false = is_called & is_actual, is_called & ~is_actual
+    is_other = ~is_actual
 
-    def statistic(W: Array) -> dict[str, Array]:
-        own = W[:, mask]
-        gap = gaps(task, y, scores, own)
-        if called is None:
-            return {"mean_error": gap["gap"]}
-        is_called, is_actual = called[mask] == number, y == number
+    def statistic(W: Draws) -> dict[str, Array]:
+        own = W.within(mask)
         return {
-            "selection_rate": own[:, is_called].sum(1) / own.sum(1),
-            "true_positive_rate": own[:, is_called & is_actual].sum(1) / own[:, is_actual].sum(1),
-            "false_positive_rate": own[:, is_called & ~is_actual].sum(1) / own[:, ~is_actual].sum(1),
-            "calibration": gap["gap" if task == "binary" else f"gap {number}"],
+            "selection_rate": own.within(is_called).total / own.total,
+            "true_positive_rate": own.within(is_true).total / own.within(is_actual).total,
+            "false_positive_rate": own.within(is_false).total / own.within(is_other).total,
+            "calibration": mean(own, gap),
         }
 
     return statistic
 
 
-def _compared(task: str, rates: Rates, groups: list[Slice], confidence: float) -> dict[str, Any]:
+def _compared(sample: Sample, rates: Rates, groups: list[Slice]) -> dict[str, Any]:
+    confidence, units = sample.confidence, [units_within(sample, each.is_inside) for each in groups]
     described = {
         each.name: {"rows": int(each.is_inside.sum())}
-        | {name: summary(values[:, nth], confidence) for name, values in rates.items()}
+        | {name: summary(values[:, nth], confidence, units[nth]) for name, values in rates.items()}
         for nth, each in enumerate(groups)
     }
-    if task == "regression":
+    if "mean_error" in rates:
         error = rates["mean_error"]
-        metrics = {"mean_error_difference": _extreme(error, _difference, confidence)}
-        return {"groups": described, "metrics": metrics | {"calibration_gap": largest_gap(error, confidence)}}
+        metrics = {"mean_error_difference": _extreme(error, _difference, confidence, units)}
+        return {"groups": described, "metrics": metrics | {"calibration_gap": largest_gap(error, confidence, units)}}
     metrics = {}
     for parity, names in PARITIES.items():
         for kind, between in (("difference", _difference), ("ratio", _ratio)):
             name = f"{parity}_{kind}"
-            metrics[name] = _worst(name, (_extreme(rates[rate], between, confidence) for rate in names))
-    metrics["calibration_gap"] = largest_gap(rates["calibration"], confidence)
+            metrics[name] = _worst(name, (_extreme(rates[rate], between, confidence, units) for rate in names))
+    metrics["calibration_gap"] = largest_gap(rates["calibration"], confidence, units)
     return {"groups": described, "metrics": metrics}
 
 
@@ -133,12 +137,15 @@ def _ratio(high: Array, low: Array) -> Array:
         return np.asarray(low / high)
 
 
-def _extreme(values: Array, between: Callable[[Array, Array], Array], confidence: float) -> dict[str, Any]:
+def _extreme(
+    values: Array, between: Callable[[Array, Array], Array], confidence: float, units: list[int]
+) -> dict[str, Any]:
     """Return the difference, or the ratio, of the highest and the lowest group; values of shape (1 + n, n_groups)."""
     if np.isnan(values[0]).any():
         return {"value": None, "low": None, "high": None}
-    pair = summary(between(values[:, values[0].argmax()], values[:, values[0].argmin()]), confidence)
-    widest = summary(between(values.max(1), values.min(1)), confidence)
+    high, low = values[0].argmax(), values[0].argmin()
+    pair = summary(between(values[:, high], values[:, low]), confidence, min(units[high], units[low]))
+    widest = summary(between(values.max(1), values.min(1)), confidence, min(units))
     if pair["value"] is None or widest["value"] is None:
         return {"value": None, "low": None, "high": None}
     if between is _ratio:
@@ -155,9 +162,9 @@ def _worst(name: str, found: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return choose(rows, key=lambda row: row["value"])
 
 
-def largest_gap(values: Array, confidence: float) -> dict[str, Any]:
+def largest_gap(values: Array, confidence: float, units: list[int]) -> dict[str, Any]:
     """Return the largest absolute gap of some, shape (1 + n_resamples, n): low is 0 where its interval holds 0."""
-    rows = [absolute(summary(column, confidence)) for column in values.T]
+    rows = [absolute(summary(column, confidence, n)) for column, n in zip(values.T, units, strict=True)]
     return max((row for row in rows if row["value"] is not None), key=lambda row: row["value"], default=rows[0])
 
 

@@ -49,7 +49,8 @@ GLOSSARY: dict[str, Entry] = {
         "Σ over ten bins of (share of the rows) × |mean predicted − observed share|; the bins hold equally many test "
         "rows by predicted value, rows of equal value together; of several classes, the largest probability and "
         "whether that class is right",
-        BOTH, False, "0 to 1; above 0 by chance even where probabilities are right",
+        BOTH, False,
+        "0 to 1; above 0 by chance even where probabilities are right: the low end of its interval takes that off",
         "Naeini et al. 2015; bins of equal count: Nguyen & O'Connor 2015; largest probability: Guo et al. 2017",
     ),
     "precision": Entry(

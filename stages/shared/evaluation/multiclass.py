@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.shared.evaluation.asked import Asked
+from stages.shared.evaluation.draws import Draws
 from stages.shared.evaluation.sums import Gaps, Parts, Ranking, mean, ratio
 from stages.shared.losses import Cut, call, row_loss
 
@@ -23,7 +24,7 @@ class Multiclass:
         self.loss = row_loss("multiclass", y, scores)
         self.gaps = Gaps(scores.max(axis=1), scores.argmax(axis=1) == y)
 
-    def measure(self, W: Array) -> dict[str, Array]:
+    def measure(self, W: Draws) -> dict[str, Array]:
         """Return {metric: shape (n_resamples,)}.
 
         Means over classes leave out a class that a resample has neither in its rows nor among its calls (of ROC AUC,
@@ -46,14 +47,14 @@ class Multiclass:
             "ece": self.gaps.error(W),
         }
 
-    def by_class(self, W: Array) -> dict[str, Array]:
+    def by_class(self, W: Draws) -> dict[str, Array]:
         """Return {metric: shape (n_classes, n_resamples)}: NaN for a class that is not there."""
         hits, called, actual = _margins(self._confusion(W))
         is_there = (called + actual).T > 0
         precision, recall = (np.where(is_there, ratio(hits, part).T, np.nan) for part in (called, actual))
         return {"precision": precision, "recall": recall, "f1": _f1(hits, called, actual)}
 
-    def _confusion(self, W: Array) -> Array:
+    def _confusion(self, W: Draws) -> Array:
         """Return the weight of each pair (actual, called), shape (n_resamples, n_classes, n_classes)."""
         [weights] = self.pairs.sums(W)
         return weights.reshape(len(W), self.n_classes, self.n_classes)

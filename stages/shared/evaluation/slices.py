@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from stages.shared.evaluation.members import FEWEST, Slice
-from stages.shared.evaluation.resampled import Sample, Values, contrast, metrics_within, over_resamples, summary
+from stages.shared.evaluation.resampled import (
+    Sample,
+    Values,
+    contrast,
+    metrics_within,
+    over_resamples,
+    summary,
+    units_within,
+)
 
 Array = np.ndarray[Any, Any]
 ALL = "all rows"
@@ -24,7 +32,8 @@ def measure_slices(sample: Sample, members: list[Slice], min_rows: int) -> dict[
     large = [each for each in members if each.is_inside.sum() >= min_rows]
     small = [each for each in members if each.is_inside.sum() < min_rows]
     shown, spared = large[:MOST], large[MOST:]
-    statistics = {ALL: metrics_within(sample, np.ones(n_rows, bool))}
+    everyone = np.ones(n_rows, bool)
+    statistics = {ALL: metrics_within(sample, everyone)}
     for nth, each in enumerate(shown):
         statistics[f"in {nth}"] = metrics_within(sample, each.is_inside)
         if not each.is_inside.all():
@@ -34,13 +43,13 @@ def measure_slices(sample: Sample, members: list[Slice], min_rows: int) -> dict[
         each.name: {
             "kind": each.kind,
             "rows": int(each.is_inside.sum()),
-            **_described(found[f"in {nth}"], found.get(f"out {nth}"), found[ALL], sample),
+            **_described(found[f"in {nth}"], found.get(f"out {nth}"), found[ALL], sample, each.is_inside),
         }
         for nth, each in enumerate(shown)
     }
     return {
         "min_rows": min_rows,
-        "all": {"rows": n_rows, "gap": _gaps(found[ALL], classes, sample.confidence)},
+        "all": {"rows": n_rows, "gap": _gaps(found[ALL], classes, sample.confidence, units_within(sample, everyone))},
         "slices": described,
         "too_small": {each.name: _told(each) for each in small},
         "not_measured": [each.name for each in spared],
@@ -53,22 +62,25 @@ def _told(each: Slice) -> int | str:
     return f"fewer than {FEWEST}" if each.is_sensitive and n_rows < FEWEST else n_rows
 
 
-def _described(inside: Values, outside: Values | None, everyone: Values, sample: Sample) -> dict[str, Any]:
-    confidence = sample.confidence
+def _described(inside: Values, outside: Values | None, everyone: Values, sample: Sample, mask: Array) -> dict[str, Any]:
+    confidence, units = sample.confidence, units_within(sample, mask)
     metrics = [name for name in inside if not name.startswith("gap")]
     told: dict[str, Any] = {
-        "metrics": {name: summary(inside[name], confidence) for name in metrics},
-        "gap": _gaps(inside, sample.contract.classes, confidence),
+        "metrics": {name: summary(inside[name], confidence, units, name) for name in metrics},
+        "gap": _gaps(inside, sample.contract.classes, confidence, units),
         "minus_rest": {},  # there is none where a slice has every row
-        "minus_all": {name: contrast(name, inside[name] - everyone[name], confidence) for name in metrics},
+        "minus_all": {name: contrast(name, inside[name] - everyone[name], confidence, units) for name in metrics},
     }
     if outside is not None:
-        told["minus_rest"] = {name: contrast(name, inside[name] - outside[name], confidence) for name in metrics}
+        fewest = min(units, units_within(sample, ~mask))
+        told["minus_rest"] = {
+            name: contrast(name, inside[name] - outside[name], confidence, fewest) for name in metrics
+        }
     return told
 
 
-def _gaps(values: Values, classes: list[str], confidence: float) -> dict[str, Any]:
+def _gaps(values: Values, classes: list[str], confidence: float, units: int) -> dict[str, Any]:
     """Return the summary of each gap by class, of one only as `score`."""
     if "gap" in values:
-        return {"score": summary(values["gap"], confidence)}
-    return {label: summary(values[f"gap {k}"], confidence) for k, label in enumerate(classes)}
+        return {"score": summary(values["gap"], confidence, units)}
+    return {label: summary(values[f"gap {k}"], confidence, units) for k, label in enumerate(classes)}

@@ -1,7 +1,6 @@
-"""Sums over many resamples at once: W, shape (n_resamples, n_rows), says how often each row stands in each.
+"""Sums over many resamples at once: W says how often each row stands in each of them (draws.py).
 
-Counts are whole numbers and are added as such, exactly; numbers are added in the rows' order, on one thread. Nothing
-here asks a matrix product, whose order of sums depends on the number of cores.
+Counts are whole numbers and are added as such, exactly; numbers are added in a fixed order, on one thread.
 """
 
 from __future__ import annotations
@@ -10,27 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from stages.shared.evaluation.draws import Draws
+
 Array = np.ndarray[Any, Any]
 
 
-def weighted_sum(W: Array, values: Array) -> Array:
-    """Return the sums of values, shape (n_rows,), in each resample, shape (n_resamples,)."""
-    return np.asarray(np.einsum("rn,n->r", W, values, dtype=float, casting="unsafe"))
-
-
-def total(W: Array) -> Array:
-    """Return the weight of all rows of each resample."""
-    return np.asarray(W.sum(1))
-
-
-def running(W: Array) -> Array:
+def running(weights: Array) -> Array:
     """Return cumulative sums over the rows; counts stay whole numbers of 32 bits, which is where the speed is."""
-    return np.asarray(W.cumsum(1, dtype=W.dtype))
+    return np.asarray(weights.cumsum(1, dtype=weights.dtype))
 
 
-def take(W: Array, places: Array) -> Array:
-    """Return the columns at some places: several times faster than W[:, places]."""
-    return np.asarray(np.take(W, places, axis=1))
+def take(sums: Array, places: Array) -> Array:
+    """Return the columns at some places: several times faster than sums[:, places]."""
+    return np.asarray(np.take(sums, places, axis=1))
 
 
 def ratio(numerator: Array, denominator: Array, without: float = 0.0) -> Array:
@@ -39,9 +30,9 @@ def ratio(numerator: Array, denominator: Array, without: float = 0.0) -> Array:
     return np.asarray(np.divide(numerator, denominator, out=np.full(shape, without), where=denominator != 0))
 
 
-def mean(W: Array, values: Array) -> Array:
+def mean(W: Draws, values: Array) -> Array:
     """Return the weighted means of values, shape (n_rows,), NaN where a resample has no row."""
-    return ratio(weighted_sum(W, values), total(W), np.nan)
+    return ratio(W.sum(values), W.total, np.nan)
 
 
 class Parts:
@@ -52,9 +43,9 @@ class Parts:
         self.n_parts = n_parts
         self.present, self.starts = np.unique(part[self.order], return_index=True)
 
-    def sums(self, W: Array, *values: Array) -> list[Array]:
+    def sums(self, W: Draws, *values: Array) -> list[Array]:
         """Return the sums of the weights and of each values, in the parts' `order`: each (n_resamples, n_parts)."""
-        ordered = take(W, self.order)
+        ordered = W.at(self.order)
         return [self._added(ordered), *(self._added(ordered * own) for own in values)]
 
     def _added(self, ordered: Array) -> Array:
@@ -75,9 +66,9 @@ class Ranking:
         counts = np.diff(np.cumsum(self.is_positive)[self.ends], prepend=0)
         self.with_positive = np.flatnonzero(counts)  # the only steps that either area asks
 
-    def count(self, W: Array) -> tuple[Array, Array]:
+    def count(self, W: Draws) -> tuple[Array, Array]:
         """Return the weight (of positive rows, of all rows) down to each step, both (n_resamples, n_steps)."""
-        ordered = take(W, self.order)
+        ordered = W.at(self.order)
         hits, called = running(ordered * self.is_positive), running(ordered)
         return (hits, called) if len(self.ends) == len(self.order) else (take(hits, self.ends), take(called, self.ends))
 
@@ -110,6 +101,11 @@ class Gaps:
 
     The error is the weighted mean over bins of |mean predicted - observed share|. Bins of equal count: Nguyen &
     O'Connor 2015; the error: Naeini et al. 2015. The bins are those of the sample in every resample.
+
+    Chance only adds to it, and adds again in each resample. So a resample is asked something else: which share of the
+    sample's gaps, with this resample's chance on top, makes the error that the sample has? That share of the sample's
+    error is a resample's value, 0 where chance alone makes more. Percentiles of these values are the errors at which
+    the sample's would be just too large, or too small, to be chance.
     """
 
     N_BINS = 10
@@ -121,7 +117,32 @@ class Gaps:
         self.parts = Parts(ranks * self.N_BINS // max(1, len(predicted)), self.N_BINS)
         self.gap = (predicted - observed)[self.parts.order]
 
-    def error(self, W: Array) -> Array:
-        """Return the error of each resample, NaN where it has no row."""
+    def error(self, W: Draws) -> Array:
+        """Return the sample's error and what explains it in each resample, NaN where there is no row."""
+        found = self._by_bin(W)
+        if not W.is_resampled:
+            return np.asarray(np.abs(found).sum(1))
+        sample = W.units.once("gaps", self, lambda: self._by_bin(W.sample()))
+        return np.asarray(np.abs(sample).sum() * explaining_share(sample[0], found - sample))
+
+    def _by_bin(self, W: Draws) -> Array:
+        """Return each bin's part of the mean gap, shape (n_resamples, N_BINS)."""
         weights, gaps = self.parts.sums(W, self.gap)
-        return ratio(np.abs(gaps).sum(1), total(weights), np.nan)
+        return ratio(gaps, weights.sum(1)[:, None], np.nan)
+
+
+def explaining_share(gaps: Array, chance: Array) -> Array:
+    """Return the largest s of each row of chance, shape (n, n_gaps), with sum |s gaps + chance| = sum |gaps|, or 0.
+
+    The sum is convex and made of straight pieces: Newton's steps from the right end of them meet the largest s.
+    """
+    size = np.abs(gaps).sum()
+    is_gap = np.abs(gaps) > 1e-12 * size  # others are rounding
+    turns = -chance[:, is_gap] / gaps[is_gap]  # of the straight pieces
+    share = 1 + np.abs(turns).max(1, initial=0)
+    for _ in range(len(gaps) + 1):  # one piece at least is left behind by each step
+        line = share[:, None] * gaps + chance
+        excess, slope = np.abs(line).sum(1) - size, (np.sign(line) * gaps).sum(1)
+        share = np.maximum(0, share - ratio(excess, np.where(slope > 0, slope, 0)))
+        share = np.where(slope > 0, share, 0)
+    return np.asarray(np.where(np.isnan(chance).any(1), np.nan, share))

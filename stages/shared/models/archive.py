@@ -17,6 +17,8 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip file can hold
 def skops_bytes(estimator: Any) -> bytes:
     """Return a skops archive of fixed bytes: members and ids, which skops takes from memory addresses, are renumbered.
 
+    Stored, not deflated: zlib and its replacements give different bytes for the same input.
+
     Raises InputError where the estimator holds a type that the packaged model would refuse to load.
     """
     from skops.io import dumps, get_untrusted_types
@@ -35,10 +37,10 @@ def skops_bytes(estimator: Any) -> bytes:
         members: dict[str, str] = {}
         _renumber(schema, {}, members)
         out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as repacked:
-            repacked.writestr(zipfile.ZipInfo("schema.json", ZIP_TIME), json.dumps(schema), zipfile.ZIP_DEFLATED)
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as repacked:
+            repacked.writestr(zipfile.ZipInfo("schema.json", ZIP_TIME), json.dumps(schema))
             for old, new in members.items():
-                repacked.writestr(zipfile.ZipInfo(new, ZIP_TIME), packed.read(old), zipfile.ZIP_DEFLATED)
+                repacked.writestr(zipfile.ZipInfo(new, ZIP_TIME), packed.read(old))
     return out.getvalue()
 
 

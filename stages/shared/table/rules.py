@@ -7,8 +7,9 @@ import re
 from datetime import date, datetime
 
 from stages.runtime.contract import Column, Contract, parse
+from stages.runtime.dates import DIRECTIVES
 from stages.runtime.expression import ExpressionFault, parse_expression
-from stages.runtime.forms import DIRECTIVES, MOMENTS, NUMBERS, bound
+from stages.runtime.forms import MOMENTS, NUMBERS, bound
 from stages.runtime.zones import find_zone, zone_names
 from stages.shared.errors import did_you_mean
 

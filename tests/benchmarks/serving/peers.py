@@ -1,7 +1,7 @@
 """What is compared: how each server is installed, started and asked, and where its answer says P(positive).
 
 Each is used as its own documentation shows for a scikit-learn model, with one worker and its defaults otherwise:
-access log and metrics are on where it has them.
+logs and metrics are on where it has them.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ def last(rows: list[list[float]]) -> list[float]:
     return [row[-1] for row in rows]
 
 
+RUN = "from {name}.runtime.cli import main; main()"  # what the installed wheel's command does
 UVICORN = ("python", "-m", "uvicorn")
 AT = ("--host", "127.0.0.1", "--port", "{port}")
 PEERS = {
     peer.name: peer
     for peer in (
         Peer(
-            OURS, (), ("python", "-c", "from {name}.runtime.cli import main; main()", "serve", "--port", "{port}"),
+            OURS, (),
+            ("python", "-c", RUN, "serve", "--port", "{port}", "--log", "predictions"),
             "/predict", lambda records: records if len(records) > 1 else records[0], of_ours,
         ),
         Peer(

@@ -87,35 +87,51 @@ def wait_for(server: Server, body: bytes, since: float) -> None:
         try:
             server.ask(body)
             return
-        except (OSError, http.client.HTTPException, NotServing):  # not listening, or not ready to answer
+        except (OSError, http.client.HTTPException, NotServing) as error:  # not listening, or not ready to answer
             if time.perf_counter() - since > START_LIMIT:
-                raise NotServing(f"no answer within {START_LIMIT:.0f} s{server.printed()}") from None
+                raise NotServing(f"no answer within {START_LIMIT:.0f} s: {error}{server.printed()}") from None
         time.sleep(PAUSE)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and whatever it started: politely, then not."""
+    """End a server and whatever it started: politely, then not; return when all of it is gone."""
     members = family(process.pid)
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT)
-    for member in {*members, *family(process.pid)}:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(member, signal.SIGKILL)
+    members |= family(process.pid)
+    while left := remaining(members):
+        for member in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
+        process.poll()
+        time.sleep(PAUSE)
     process.wait()
 
 
-def family(root: int) -> set[int]:
-    """Return the processes that descend from one, or are of its session, itself among them, where they still live."""
-    parents, sessions = {}, {}
+def remaining(members: dict[int, int]) -> list[int]:
+    """Return those that have not ended; another process may have the number of one by now, but not its start."""
+    alive = living()
+    return [member for member, since in members.items() if member in alive and alive[member][2] == since]
+
+
+def family(root: int) -> dict[int, int]:
+    """Return the living processes that descend from one, itself among them, or are of its session, and their start."""
+    alive = living()
+    found = {process for process, (_, session, _) in alive.items() if root in (process, session)}
+    while more := {process for process, (parent, _, _) in alive.items() if parent in found} - found:
+        found |= more
+    return {process: alive[process][2] for process in found}
+
+
+def living() -> dict[int, tuple[int, int, int]]:
+    """Return parent, session and start (in ticks) of each process that has not ended. Source: proc(5)."""
+    found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             fields = status.read_text().rpartition(")")[2].split()
             if fields[0] != "Z":
-                parents[int(status.parent.name)], sessions[int(status.parent.name)] = int(fields[1]), int(fields[3])
-    found = {process for process, session in sessions.items() if session == root} | ({root} & {*parents})
-    while more := {process for process, parent in parents.items() if parent in found} - found:
-        found |= more
+                found[int(status.parent.name)] = int(fields[1]), int(fields[3]), int(fields[19])
     return found
 
 

@@ -23,7 +23,6 @@ class Measure:
 
     key: str
     title: str
-    form: str
     better: str = "less"  # or "more", or "" where no ratio makes sense
     asked: dict[float, tuple[str, ...]] = field(default_factory=dict)
 
@@ -35,18 +34,18 @@ class Measure:
 
 MEASURES = (
     Measure(
-        "per_second", "requests a second, 8 connections, a row each", "{:,.0f}", "more",
+        "per_second", "requests a second, 8 connections, a row each", "more",
         {80: (MLFLOW,), 50: OTHERS, 0.4: (EMPTY,)},
     ),
-    Measure("p50_ms", "their p50, ms", "{:.3g}"),
-    Measure("p99_ms", "their p99, ms", "{:.3g}", asked={30: (MLFLOW,)}),
-    Measure("start_s", "start to first answer, s", "{:.3g}", asked={12: (MLFLOW,)}),
-    Measure("memory_mb", "memory of all processes (PSS), MB", "{:.0f}", asked={5: (MLFLOW,)}),
-    Measure("thousand_ms", "a request of 1000 rows, ms", "{:.3g}", asked={3: (MLFLOW,)}),
-    Measure("differ_alone", "answers that are not ours, of 200 rows alone", "{:.0f}", ""),
-    Measure("differ_together", "likewise, of 1000 in one request", "{:.0f}", ""),
-    Measure("row_p50_ms", "a row in process, p50, ms", "{:.3g}", asked={200: (PIPELINE,)}),
-    Measure("row_p99_ms", "a row in process, p99, ms", "{:.3g}", asked={200: (PIPELINE,)}),
+    Measure("p50_ms", "their p50, ms"),
+    Measure("p99_ms", "their p99, ms", asked={30: (MLFLOW,)}),
+    Measure("start_s", "start to first answer, s", asked={12: (MLFLOW,)}),
+    Measure("memory_mb", "memory of all processes (PSS), MB", asked={5: (MLFLOW,)}),
+    Measure("thousand_ms", "a request of 1000 rows, ms", asked={3: (MLFLOW,)}),
+    Measure("differ_alone", "answers that are not ours, of 200 rows alone", ""),
+    Measure("differ_together", "likewise, of 1000 in one request", ""),
+    Measure("row_p50_ms", "a row in process, p50, ms", asked={200: (PIPELINE,)}),
+    Measure("row_p99_ms", "a row in process, p99, ms", asked={200: (PIPELINE,)}),
 )  # fmt: skip
 
 
@@ -66,13 +65,18 @@ def cell(measure: Measure, found: Found, name: str) -> str:
     values = found.get(name, {}).get(measure.key)
     if not values:
         return ""
-    text = measure.form.format(median(values))
+    text = number(median(values))
     ours = found.get(OURS, {}).get(measure.key)
     return (
         text
         if name == OURS or not ours or not measure.better
         else f"{text} ({ratio(measure.times(median(ours), median(values)))})"
     )
+
+
+def number(value: float) -> str:
+    """Return three digits at least, and never an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def ratio(times: float) -> str:
