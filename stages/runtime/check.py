@@ -30,7 +30,7 @@ def compile_check(contract: Contract, names: list[str]) -> Check:
         column = contract.columns[name]
         missing = shared.union(column.missing)
         columns.append((name, column, missing, short_way(column, missing)))
-    rules = _compiled_rules(contract, names)
+    rules = compiled_rules(contract, names)
 
     def check(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
         violations: list[Violation] = []
@@ -54,7 +54,7 @@ def compile_check(contract: Contract, names: list[str]) -> Check:
     return check
 
 
-def _compiled_rules(
+def compiled_rules(
     contract: Contract, names: list[str]
 ) -> Callable[[Mapping[str, Any], Mapping[str, Any]], list[Violation]] | None:
     """Return the function to the rules over several columns that a row breaks, None where there are none to look at."""

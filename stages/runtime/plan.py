@@ -15,7 +15,9 @@ from .contract_sql import identifier
 from .operation import Feature, Joins
 from .transformer import Transformer
 
-__all__ = ["Feature", "compile_row", "stored", "table_sql"]
+__all__ = ["Feature", "Step", "compile_row", "compile_steps", "stored", "table_sql"]
+
+Step = Callable[[Mapping[str, Any]], float]  # from a row's typed values to a feature
 
 SHARED = ("tokens", "squares")  # long lists that many features have alike
 
@@ -30,7 +32,7 @@ def compile_row(
 
     A row has the outputs of `transformers` as columns of its own, as a table that the plan is asked of must have.
     """
-    steps = [ROW[feature["op"]](feature) for feature in _restored(features)]
+    steps = compile_steps(features)
     if not transformers:
         return lambda values: [step(values) for step in steps]
     inputs = [(each, compile_row(each.inputs)) for each in transformers]
@@ -42,6 +44,11 @@ def compile_row(
         return [step(whole) for step in steps]
 
     return evaluate
+
+
+def compile_steps(features: list[Feature]) -> list[Step]:
+    """Return each feature's evaluation, which reads the values of its own columns only."""
+    return [ROW[feature["op"]](feature) for feature in _restored(features)]
 
 
 def stored(features: list[Feature]) -> list[Feature]:

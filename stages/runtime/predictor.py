@@ -9,9 +9,10 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .check import compile_check
+from .columns import compile_matrix
 from .contract import Contract, Violation
 from .errors import BrokenContract
 from .model import Model
@@ -19,7 +20,12 @@ from .plan import compile_row
 from .shapley import source_of
 from .transformer import RefusedValues, load_transformers
 
-__all__ = ["BrokenContract", "Predictor", "answer", "interval"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["BrokenContract", "Predictor", "answer", "answers", "interval"]
+
+FEW = 8  # records, of which column by column is no faster
 
 
 class Predictor:
@@ -29,7 +35,10 @@ class Predictor:
         self.contract = Contract.from_json(json.loads((folder / "contract.json").read_text(encoding="utf-8")))
         self.features = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.model = Model(folder)
-        self._row_features = compile_row(self.features, load_transformers(folder))
+        transformers = load_transformers(folder)
+        self._row_features = compile_row(self.features, transformers)
+        inputs = self.contract.inputs
+        self._matrix = None if transformers else compile_matrix(self.contract, inputs, self.features)
         self._check = compile_check(self.contract, self.contract.inputs)
         # of each feature: the column that it is made of, `a x b` where of more
         self.columns = [source_of(feature) for feature in self.features]
@@ -42,6 +51,10 @@ class Predictor:
         """Return `answer` of each record, as if asked one by one. Raises BrokenContract for the first broken one."""
         import numpy as np
 
+        records = list(records)
+        X = self._matrix(records) if self._matrix and len(records) >= FEW else None
+        if X is not None:
+            return answers(self.model.meta, self.model.score_matrix(X))
         rows = []
         for number, record in enumerate(records):
             if not isinstance(record, Mapping):
@@ -52,7 +65,7 @@ class Predictor:
                 raise BrokenContract(error.violations, number) from None
         if not rows:
             return []
-        return [answer(self.model.meta, scores) for scores in self.model.score_matrix(np.array(rows)).tolist()]
+        return answers(self.model.meta, self.model.score_matrix(np.array(rows)))
 
     def explain(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return `answer` of one record with "base" and "contributions" {column: part}, by class where there are more.
@@ -98,6 +111,17 @@ def answer(meta: Mapping[str, Any], scores: list[float]) -> dict[str, Any]:
     weighed = [score * factor for score, factor in zip(scores, meta["factors"], strict=True)]
     best = max(range(len(scores)), key=weighed.__getitem__)
     return {"prediction": classes[best], "probabilities": dict(zip(classes, scores, strict=True))}
+
+
+def answers(meta: Mapping[str, Any], scores: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """Return `answer` of each row of scores, shape (n_rows, n_outputs)."""
+    if meta["task"] != "binary":
+        return [answer(meta, row) for row in scores.tolist()]
+    (first, second), threshold = meta["classes"], meta["threshold"]
+    return [
+        {"prediction": second if score >= threshold else first, "probabilities": {first: 1.0 - score, second: score}}
+        for score in scores[:, 0].tolist()
+    ]
 
 
 def interval(meta: Mapping[str, Any], value: float) -> list[float] | None:

@@ -21,12 +21,13 @@ from typing import Any
 from .files import mend_all, new_file, note, told
 
 TICK, SYNC, PAUSE = 0.05, 1.0, 0.0003  # seconds: between looks, between syncs, between chunks (answers have their turn)
-CHUNK = 32  # records turned into lines at once: a tenth of a millisecond
+CHUNK = 100  # records turned into lines at once: a seventh of a millisecond
 MOST_RECORDS = 50_000  # in the queue
 MOST_BYTES, MOST_SECONDS = 64_000_000, 3600.0  # of one file
 CLOSED = -1  # no file yet
 EXPLAINED = ("base", "contributions")
 Entry = Mapping[str, Any]
+Line = dict[str, Any]
 
 
 def _ignore(what: str, amount: int) -> None:
@@ -51,8 +52,8 @@ class PredictionLog:
         self._n_dropped = self._n_failed = self._n_noted = (
             0  # likewise those lost, and how many the log itself knows of
         )
-        self._making: Iterator[bytes] = iter(())  # lines of the entry that is at work
-        self._chunk: list[bytes] = []  # lines that are to be written next
+        self._making: Iterator[Line] = iter(())  # lines of the entry that is at work
+        self._chunk: list[Line] = []  # lines that are to be written next
         self._file, self._size, self._since, self._synced = CLOSED, 0, 0.0, 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
@@ -117,7 +118,7 @@ class PredictionLog:
 
     def _write_chunk(self) -> bool:
         n_lost, n_lines = self._unnoted(), len(self._chunk)
-        if not self._append(b"".join([*([note("lost", n_lost)] if n_lost else []), *self._chunk])):
+        if not self._append((note("lost", n_lost) if n_lost else b"") + self._text(self._chunk)):
             return False
         self._chunk = []
         self._n_noted += n_lost
@@ -144,21 +145,24 @@ class PredictionLog:
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, self._size)
 
-    def _lines_of(self, entry: Entry) -> Iterator[bytes]:
+    def _lines_of(self, entry: Entry) -> Iterator[Line]:
         own = {"time": told(entry["time"]), "request_id": entry["request_id"], "version": self.version}
         own |= {"route": entry["route"], "latency_ms": round(entry["seconds"] * 1000, 4)}
         for row, (record, answer) in enumerate(zip(entry["records"], entry["answers"], strict=True)):
+            is_plain = answer.keys().isdisjoint(EXPLAINED)
+            output = answer if is_plain else {key: part for key, part in answer.items() if key not in EXPLAINED}
             redacted = [name for name in self.redact if record.get(name) is not None]
-            inputs = {**record, **dict.fromkeys(redacted)} if redacted else record
-            output = {key: part for key, part in answer.items() if key not in EXPLAINED}
-            line = {**own, "row": row, "inputs": inputs, "output": output}
-            yield self._line(line | {"redacted": redacted} if redacted else line)
+            if redacted:
+                inputs = {**record, **dict.fromkeys(redacted)}
+                yield {**own, "row": row, "inputs": inputs, "output": output, "redacted": redacted}
+            else:
+                yield {**own, "row": row, "inputs": record, "output": output}
 
-    def _line(self, line: dict[str, Any]) -> bytes:
+    def _text(self, lines: list[Line]) -> bytes:
         try:
-            return self._encode(line) + b"\n"
+            return self._encode(lines)
         except OverflowError:  # a whole number of more than 64 bits
-            return json.dumps(line).encode() + b"\n"
+            return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
     def _fail(self, n_records: int) -> None:
         if n_records:
@@ -180,4 +184,4 @@ class PredictionLog:
 def _encoder() -> Callable[[Any], bytes]:
     import msgspec
 
-    return msgspec.json.Encoder().encode
+    return msgspec.json.Encoder().encode_lines

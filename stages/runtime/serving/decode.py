@@ -7,6 +7,8 @@ keeps the last, silently: those are found here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -33,6 +35,26 @@ def document(body: bytes | bytearray | memoryview) -> Any:
     if not _is_plainly_unique(body, value):
         _look_closely(body)
     return value
+
+
+def flat(texts: Sequence[msgspec.Raw]) -> list[dict[str, Any]] | None:
+    """Return the objects that JSON texts are, all read at once; None where `document` has to look at each.
+
+    That is where one is no JSON, no flat object, has a backslash, or may have a key twice: see `_is_plainly_unique`.
+    """
+    body = b"[%s]" % b",".join(texts)
+    if b"\\" in body:
+        return None
+    try:
+        values = _any(body)
+    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError):  # `document` says whose fault it is
+        return None
+    if len(values) != len(texts) or set(map(type, values)) != {dict}:
+        return None
+    kinds = list(map(type, chain.from_iterable(map(dict.values, values))))
+    if dict in kinds or list in kinds or body.count(b'"') != 2 * (len(kinds) + kinds.count(str)):
+        return None
+    return values  # type: ignore[no-any-return]
 
 
 def rows(body: bytes | bytearray) -> list[msgspec.Raw]:

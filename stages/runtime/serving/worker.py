@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -17,6 +18,7 @@ from .connection import Connection
 from .service import Service
 from .settings import Limits
 
+SWITCH_SECONDS = 0.001  # after which the thread aside lets the loop go on, whatever the slice
 TICK = 0.5  # seconds between looks at slow clients
 DRAIN_TICK = 0.05
 
@@ -59,6 +61,7 @@ def work(service: Service, listening: socket.socket, lifeline: int | None, on_re
     """Serve on a socket until SIGTERM, SIGINT, or the end of `lifeline`, a pipe that the parent holds open."""
     import uvloop
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # the model stays: no later collection need walk it
     uvloop.run(_serve(service, listening, lifeline, on_ready))
