@@ -13,7 +13,6 @@ import csv
 import gzip
 import io
 import lzma
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..contract_sql import literal
 from ..dialect import Dialect, column_names
+from ..quotes import Quotes
 from .faults import BadTable
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Cut:
 
     def slow(self) -> tuple[bytes, int, int, bool]:
         """Line by line: blank lines are left out, every record ends in a line feed."""
-        opening, closing = self._patterns()
+        quotes = Quotes(self.dialect.quote, self.dialect.delimiter, self.dialect.escape)
         lines: list[str] = []
         n_records = n_used = n_read = begun = 0
         is_quoted = is_inside = False
@@ -251,8 +251,7 @@ class Cut:
             n_read += len(line)
             if not line.endswith(("\n", "\r")) and not self.is_last:
                 break
-            if opening and closing:
-                is_quoted = _ends_quoted(line, is_quoted, opening, closing)
+            is_quoted = quotes.goes_on(line, is_quoted)
             is_blank = not is_inside and not self.keeps_blank and not line.rstrip("\r\n")
             if not is_blank:
                 lines.append(line if is_quoted else line.rstrip("\r\n") + "\n")
@@ -262,33 +261,3 @@ class Cut:
             if n_records == self.n_wanted:
                 break
         return "".join(lines[:begun]).encode("latin-1"), n_records, n_used, is_quoted
-
-    def _patterns(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-        """Return what opens a field's quotes, and the rest of such a field up to the quote that closes it.
-
-        As the reader sees it: one space may stand before the quote that opens a field; after the closing one none
-        opens.
-        """
-        own = self.dialect
-        if not own.quote:
-            return None, None
-        quote, delimiter, escape = (mark.encode().decode("latin-1") for mark in (own.quote, own.delimiter, own.escape))
-        other = f"[^{re.escape(quote + escape)}]*+"
-        skipped = re.escape(escape) + "." if escape else re.escape(quote) * 2
-        opening = f"(?:^|{re.escape(delimiter)}) ?{re.escape(quote)}"
-        closing = f"{other}(?:{skipped}{other})*+{re.escape(quote)}"
-        return re.compile(opening, re.DOTALL), re.compile(closing, re.DOTALL)
-
-
-def _ends_quoted(line: str, is_quoted: bool, opening: re.Pattern[str], closing: re.Pattern[str]) -> bool:
-    place = 0
-    while True:
-        if not is_quoted:
-            opened = opening.search(line, place)
-            if not opened:
-                return False
-            place = opened.end()
-        closed = closing.match(line, place)
-        if not closed:
-            return True
-        place, is_quoted = closed.end(), False

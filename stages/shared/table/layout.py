@@ -7,12 +7,12 @@ That holds while every quote opens or closes a field. Where one does not, `lines
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.runtime.quotes import Quotes
 from stages.shared.errors import InputError
 from stages.shared.progress import Progress
 from stages.shared.table.source import Source
@@ -94,43 +94,14 @@ def count_strictly(path: Path, source: Source, keeps_blank: bool) -> Layout:
 
 
 def lines_of(path: Path, source: Source) -> Iterator[tuple[str, bool]]:
-    """Yield each line of a plain CSV with its end, a character a byte, and whether the next one is within its quotes.
-
-    As the reader sees it: one space may stand before the quote that opens a field; after the closing one none opens.
-    """
-    quote, delimiter, escape = (
-        mark.encode().decode("latin-1") for mark in (source.quote, source.delimiter, source.escape)
-    )
-    opening, closing = _patterns(quote, delimiter, escape) if quote else (None, None)
+    """Yield each line of a plain CSV with its end, a character a byte, and whether the next is within its quotes."""
+    quotes = Quotes(source.quote, source.delimiter, source.escape)
     is_quoted = False
     with path.open(encoding="latin-1", newline="") as text:
         text.seek(_skipped(path))
         for line in text:
-            if opening and closing and quote in line:
-                is_quoted = _ends_quoted(line, is_quoted, opening, closing)
+            is_quoted = quotes.goes_on(line, is_quoted)
             yield line, is_quoted
-
-
-def _patterns(quote: str, delimiter: str, escape: str) -> list[re.Pattern[str]]:
-    """Return what opens a field's quotes, and the rest of such a field up to the quote that closes it."""
-    other = f"[^{re.escape(quote + escape)}]*+"
-    skipped = re.escape(escape) + "." if escape else re.escape(quote) * 2
-    patterns = f"(?:^|{re.escape(delimiter)}) ?{re.escape(quote)}", f"{other}(?:{skipped}{other})*+{re.escape(quote)}"
-    return [re.compile(pattern, re.DOTALL) for pattern in patterns]
-
-
-def _ends_quoted(line: str, is_quoted: bool, opening: re.Pattern[str], closing: re.Pattern[str]) -> bool:
-    place = 0
-    while True:
-        if not is_quoted:
-            opened = opening.search(line, place)
-            if not opened:
-                return False
-            place = opened.end()
-        closed = closing.match(line, place)
-        if not closed:
-            return True
-        place, is_quoted = closed.end(), False
 
 
 def _skipped(path: Path) -> int:
