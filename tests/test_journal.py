@@ -138,6 +138,53 @@ def test_a_file_is_changed_for_the_next_by_size_and_age(tmp_path: Path, monkeypa
     assert [line["request_id"] for line in read_log(tmp_path)] == [f"r{n}" for n in range(5) for _ in range(20)]
 
 
+def test_records_that_never_cease_end_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is one look at the queue: files were only ended, and synced, when the queue was empty."""
+    monkeypatch.setattr(log, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(log, "TICK", 0.3)
+    own = PredictionLog(tmp_path, "1")
+    own.append(entry(0, 1000))
+    own.close()
+    sizes = [path.stat().st_size for path in log_files(tmp_path)]
+    assert len(sizes) > 5
+    assert max(sizes) < 40_000
+    assert [line["row"] for line in read_log(tmp_path)] == list(range(1000))
+
+
+def test_half_a_line_that_cannot_be_taken_off_ends_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written next stood behind half a line, in the middle of a file that could then not be read."""
+    write, truncate, n_written = os.write, os.ftruncate, [0]
+
+    def write_half(file: int, content: bytes) -> int:
+        n_written[0] += 1
+        return write(file, content[: len(content) // 2] if n_written[0] == 2 else content)
+
+    def refuse(file: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(log.os, "write", write_half)
+    monkeypatch.setattr(log.os, "ftruncate", refuse)
+    own = PredictionLog(tmp_path, "1")
+    for number in range(3):
+        own.append(entry(number))
+        assert wait_until(lambda wanted=number: n_written[0] > wanted)
+    own.close()
+    monkeypatch.setattr(log.os, "ftruncate", truncate)
+    assert log.mend_all(tmp_path) == 1
+    assert [line["request_id"] for line in read_log(tmp_path) if "note" not in line] == ["r0", "r1", "r2"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_failed_is_seen_in_the_counts(tmp_path: Path) -> None:
+    counts, count = counted()
+    own = PredictionLog(tmp_path, "1", count=count)
+    own.append(entry(0) | {"answers": []})  # an answer too few: our own fault
+    assert wait_until(lambda: counts["lost"] == 1)
+    own.append(entry(1, 3))
+    assert counts["lost"] == 4
+    own.close()
+
+
 def test_a_torn_last_line_is_taken_off_and_counted_once(tmp_path: Path) -> None:
     own = PredictionLog(tmp_path, "1")
     own.append(entry(1, 3))

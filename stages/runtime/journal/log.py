@@ -55,14 +55,15 @@ class PredictionLog:
         self._making: Iterator[Line] = iter(())  # lines of the entry that is at work
         self._chunk: list[Line] = []  # lines that are to be written next
         self._file, self._size, self._since, self._synced = CLOSED, 0, 0.0, 0.0
+        self._is_over = False  # closed, or the thread failed: nothing is written any more
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
 
     def append(self, entry: Entry) -> None:
-        """Queue an entry, or count it as lost where the queue is full; never waits, never raises."""
+        """Queue an entry, or count it as lost where the queue is full or nobody writes; never waits, never raises."""
         n = len(entry["records"])
-        if self._n_in - self._n_out + n > MOST_RECORDS:
+        if self._is_over or self._n_in - self._n_out + n > MOST_RECORDS:
             self._n_dropped += n
             self.count("lost", n)
             return
@@ -87,17 +88,25 @@ class PredictionLog:
         with contextlib.suppress(OSError):  # a disk that cannot be written to; whoever comes next mends
             torn = mend_all(self.folder)
             self.count("torn", torn)
-        while not self._stop.wait(TICK):
+        try:
+            while not self._stop.wait(TICK):
+                self._write()
             self._write()
-        self._write()
-        self._fail(self._n_in - self._n_out)
-        if self._file != CLOSED:
-            self._close_file()
+        finally:  # an error that is ours is told by the thread's end, and by the count of all that is lost with it
+            self._is_over = True
+            self._fail(self._n_in - self._n_out)
+            if self._file != CLOSED:
+                self._close_file()
 
     def _write(self) -> None:
         """Write all there is, chunk by chunk, until the disk refuses."""
         while (self._fill() or self._unnoted()) and self._write_chunk():
+            self._care()
             time.sleep(PAUSE)
+        self._care()
+
+    def _care(self) -> None:
+        """Sync once a second; end a file that is long or old, also where records never cease to come."""
         now = time.monotonic()
         if self._size and now - self._synced > SYNC:
             self._sync()
@@ -132,18 +141,21 @@ class PredictionLog:
         if self._file == CLOSED and not self._open():
             return False
         try:
-            if os.write(self._file, content) == len(content):
-                self._size += len(content)
-                return True
-            os.ftruncate(self._file, self._size)
+            is_whole = os.write(self._file, content) == len(content)
         except OSError:
+            is_whole = False
+        if is_whole:
+            self._size += len(content)
+        else:
             self._take_back()
-        return False
+        return is_whole
 
     def _take_back(self) -> None:
         """Leave no part of a line, where the disk lets us; whoever finds the file next takes it off otherwise."""
-        with contextlib.suppress(OSError):
+        try:
             os.ftruncate(self._file, self._size)
+        except OSError:
+            self._close_file()  # a line behind half a line would be lost with it: what comes next begins another file
 
     def _lines_of(self, entry: Entry) -> Iterator[Line]:
         own = {"time": told(entry["time"]), "request_id": entry["request_id"], "version": self.version}

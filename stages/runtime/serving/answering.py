@@ -88,7 +88,7 @@ class Answering:
             if time.monotonic() > deadline:
                 raise Refused("slow")
         if asked.broken:
-            raise Refused("contract", sorted(asked.broken, key=lambda pair: pair[0] or 0))
+            raise asked.refused() if is_short else await self.aside(asked.refused)
         return asked.records, asked.answers
 
     def together(self, what: str, records: list[Record]) -> list[Answer]:
@@ -173,6 +173,11 @@ class Asked:
             else:
                 self.broken += [(number, violation) for violation in self.answering.faults(record)]
         return sound
+
+    def refused(self) -> Refused:
+        """Return the refusal with all faults, in the order of rows; it keeps those that are told."""
+        broken, self.broken = sorted(self.broken, key=lambda pair: pair[0] or 0), []
+        return Refused("contract", broken)
 
     def _read(self, number: int) -> tuple[Any, int]:
         """Return a row and the most bytes that it can have."""

@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         self.at_work: Request | None = None
         self.is_blocked = False  # the client does not read what it asked for
         self.is_paused = False
+        self.has_ended = False  # the client sends nothing more, though it may still read
         self.raw_bytes = 0  # of the request being read
 
     def connection_made(self, transport: Any) -> None:
@@ -62,7 +63,8 @@ class Connection(asyncio.Protocol):
         self.pending.clear()
 
     def eof_received(self) -> bool:
-        """Return whether the connection stays open for what is still to be answered."""
+        """Return whether the connection stays open for what is still to be answered: it closes with the last."""
+        self.has_ended = True
         return self.task is not None or bool(self.pending)
 
     def pause_writing(self) -> None:
@@ -86,7 +88,7 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserUpgrade as upgrade:  # declined; the parser has not read the body
                 if self.phase == LINGERING:
                     return
-                data = without_upgrade(self.request) + data[upgrade.args[0] :]
+                data = without_upgrade(self.request, self.parser.get_http_version()) + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
             except httptools.HttpParserCallbackError:  # our fault: the loop reports it and closes the connection
                 raise
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
             return
         request, version = self.request, self.parser.get_http_version()
         request.method, request.head_bytes = self.parser.get_method(), request.head_bytes + len(request.url)
-        if version not in ("1.0", "1.1") or request.method == b"CONNECT":
+        is_old_and_chunked = version == "1.0" and b"transfer-encoding" in request.headers  # RFC 9112, section 6.1
+        if version not in ("1.0", "1.1") or request.method == b"CONNECT" or is_old_and_chunked:
             self.refuse(Refused("http"))
             return
         if self.parser.should_upgrade():
@@ -133,7 +136,8 @@ class Connection(asyncio.Protocol):
             self.service.admit(request)
         except Refused as error:
             self._refuse_early(request, error)
-        if request.refused is None and b"expect" in request.headers and not self.pending and self.task is None:
+        waits = version == "1.1" and request.headers.get(b"expect", b"").lower() == b"100-continue"
+        if waits and request.refused is None and not self.pending and self.task is None:
             self.transport.write(CONTINUE)
 
     def _refuse_early(self, request: Request, error: Refused) -> None:
@@ -190,14 +194,17 @@ class Connection(asyncio.Protocol):
 
     def write(self, request: Request, reply: Reply) -> None:
         """Send a reply; close where this was the last."""
-        keeps = request.keeps and not reply.closes and not self.service.is_draining
+        is_last = self.has_ended and not self.pending
+        keeps = request.keeps and not (reply.closes or self.service.is_draining or is_last)
         head = reply.head(self.server.headers, request.id, keeps)
         self.service.done(request, reply)  # counted before the client can know of it
         self.transport.write(head if request.method == b"HEAD" else head + reply.body)
         self.since = time.monotonic()
         if not keeps:
+            for waiting in self.pending:
+                self.service.release(waiting)
             self.pending.clear()
-            self.close(is_whole=self.phase == IDLE)
+            self.close(is_whole=self.phase == IDLE or self.has_ended)
 
     def refuse(self, error: Refused) -> None:
         """Refuse the request being read, when those before it are answered, and read no more of this client."""
@@ -235,10 +242,13 @@ class Connection(asyncio.Protocol):
             self.refuse(Refused("timeout"))
 
 
-def without_upgrade(request: Request) -> bytes:
+def without_upgrade(request: Request, version: str) -> bytes:
     """Return a request's head without the wish for another protocol, as some clients add it to every request."""
     kept = [b"%s: %s" % pair for pair in request.headers.items() if pair[0] not in (b"upgrade", b"connection")]
-    return b"\r\n".join([b"%s %s HTTP/1.1" % (request.method, request.url), *kept, b"", b""])
+    options = request.headers.get(b"connection", b"").lower().split(b",")
+    kept += [b"connection: close"] * (b"close" in [option.strip() for option in options])
+    first = b"%s %s HTTP/%s" % (request.method, request.url, version.encode())
+    return b"\r\n".join([first, *kept, b"", b""])
 
 
 NOTHING = Request()

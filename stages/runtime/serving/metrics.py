@@ -77,9 +77,9 @@ class Metrics:
         self.row[self.requests.places[route, str(reply.status)]] += 1.0
         self.counters.observe(self.seconds, self.seconds.places[route,], seconds)
         places = self.refusals.places
-        for rule, column in reply.reasons:
+        for (rule, column), number in reply.reasons:
             place = places.get((rule, column), places.get((rule, "")))
-            self.row[places["other", ""] if place is None else place] += 1.0
+            self.row[places["other", ""] if place is None else place] += number
 
     def predicted(self, answers: Sequence[Mapping[str, Any]]) -> None:
         """Count the answers to records."""

@@ -5,7 +5,8 @@ No refusal holds a value that a client sent: it names columns, rules and what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..contract import Contract, Violation
-from .told import told
+from .told import nearest, told
 
 JSON = b"application/json"
 MOST_TOLD = 1000  # violations in one refusal; their number is told whole
@@ -51,14 +52,14 @@ REASONS: dict[str, tuple[int, str]] = {
 
 @dataclass(slots=True)
 class Reply:
-    """One answer: what is told, and what of it counts: reasons as (reason, column)."""
+    """One answer: what is told, and what of it counts: reasons as ((reason, column), how often)."""
 
     status: int
     body: bytes
     kind: bytes = JSON
     headers: bytes = b""
     closes: bool = False
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[tuple[tuple[str, str], int], ...] = ()
     n_rows: int = 0
 
     def head(self, common: bytes, request_id: str, keeps: bool) -> bytes:
@@ -75,13 +76,18 @@ class Reply:
 
 
 class Refused(Exception):
-    """A request that is not answered, by its reason; `violations` are (row or None, violation) of the contract."""
+    """A request that is not answered, by its reason; `violations` are (row or None, violation) of the contract.
+
+    Kept are those that are told; all are counted here, so on the thread that found a million of them.
+    """
 
     def __init__(
         self, reason: str, violations: Iterable[tuple[int | None, Violation]] = (), row: int | None = None
     ) -> None:
         super().__init__(reason)
-        self.reason, self.violations, self.row = reason, list(violations), row
+        found = list(violations)
+        self.reason, self.violations, self.row, self.n_violations = reason, found[:MOST_TOLD], row, len(found)
+        self.counts = Counter((each.rule, "" if each.rule == "unknown" else each.column) for _, each in found)
 
 
 def refusal(error: Refused, contract: Contract, version: str, request_id: str, wrap: Wrap | None = None) -> Reply:
@@ -94,30 +100,29 @@ def refusal(error: Refused, contract: Contract, version: str, request_id: str, w
     if error.row is not None:
         content["row"] = error.row
     if error.violations:
-        shown = error.violations[:MOST_TOLD]
-        content["violations"] = [_violation(row, violation, contract) for row, violation in shown]
-        content["n_violations"] = len(error.violations)
-    broken = error.violations if error.reason == "contract" else []
-    reasons = tuple((violation.rule, violation.column) for _, violation in broken)
+        near = nearest(contract, [violation.column for _, violation in error.violations if violation.rule == "unknown"])
+        content["violations"] = [_violation(row, violation, contract, near) for row, violation in error.violations]
+        content["n_violations"] = error.n_violations
+    reasons = tuple(error.counts.items()) if error.reason == "contract" else ()
     return Reply(
         status,
         encode({**content, **(wrap(content) if wrap else {}), "version": version, "request_id": request_id}),
         headers=b"retry-after: 1\r\n" if status == 503 else b"",
         closes=error.reason in CLOSING,
-        reasons=reasons or ((error.reason, ""),),
+        reasons=reasons or (((error.reason, ""), 1),),
     )
 
 
 CLOSING = ("http", "timeout", "too_large", "headers", "stopping")
 
 
-def _violation(row: int | None, violation: Violation, contract: Contract) -> dict[str, Any]:
+def _violation(row: int | None, violation: Violation, contract: Contract, near: Mapping[str, str]) -> dict[str, Any]:
     where = {} if row is None else {"row": row}
     return {
         **where,
         "column": _column(violation, contract),
         "rule": violation.rule,
-        "message": told(contract, violation),
+        "message": told(contract, violation, near),
     }
 
 

@@ -1,14 +1,18 @@
 """Ten minutes of good and bad requests while workers are killed: no wrong answer, nothing lost but with a worker.
 
+The prediction log is kept and, in the end, held against what each client got (soaked_log.py).
+
 By hand: python -m tests.benchmarks.serving.soak data/package/*.whl --seconds 600 --workers 2 --kills 3
 Exits 1, and says what, where an answer was not the packaged one, a bad request not refused, a request lost although no
-worker had just been killed, the memory grew, or a process was left behind.
+worker had just been killed, the memory grew, a process was left behind, or the log misses an answer that was more than
+a second old when its worker was killed, has one twice, or other than the client got it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -20,9 +24,11 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from .soaked_log import FIRST, OWN, Answered, check, told
 
 Told = tuple[int, dict[str, Any]]
 AFTER_KILL = 5.0  # seconds in which a request may be lost
@@ -38,6 +44,9 @@ class Client:
         self.wrong: list[str] = []
         self.lost: list[float] = []
         self.slowest: dict[str, float] = {}
+        self.names = (f"{OWN}{seed}-{number}" for number in itertools.count())
+        self.answered: dict[str, Answered] = {}
+        self.unanswered: set[str] = set()
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def run(self, until: float) -> None:
@@ -64,40 +73,52 @@ class Client:
             self.streams[1].close()
             self.streams = None
 
-    async def ask(self, path: str, body: bytes | None) -> Told:
+    async def ask(self, path: str, body: bytes | None, asked: Sequence[int] = ()) -> Told:
+        """Return status and body; `asked` are the numbers of the examples, where an answer is to be logged."""
+        self.name = next(self.names)
+        self.unanswered.add(self.name)
         if self.streams is None:
             self.streams = await asyncio.open_connection(*self.place, limit=1 << 24)
         reader, writer = self.streams
         length = "" if body is None else f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        head = f"Host: soak\r\nX-Request-Id: {self.name}\r\n{length}\r\n"
         method = "GET" if body is None else "POST"
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: soak\r\n{length}\r\n".encode() + (body or b""))
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        found = re.search(rb"content-length: (\d+)", head)
+        writer.write(f"{method} {path} HTTP/1.1\r\n{head}".encode() + (body or b""))
+        got = (await reader.readuntil(b"\r\n\r\n")).lower()
+        found = re.search(rb"content-length: (\d+)", got)
         assert found is not None
         content = await reader.readexactly(int(found[1]))
-        if b"connection: close" in head:
+        self.unanswered.remove(self.name)
+        if asked:
+            self.answered[self.name] = Answered(time.time(), asked)
+        if b"connection: close" in got:
             await self.leave()
-        return int(head[9:12]), json.loads(content)
+        return int(got[9:12]), json.loads(content)
 
     def check(self, is_right: bool, told: Any) -> None:
         if not is_right:
             self.wrong.append(str(told)[:300])
 
     async def alone(self) -> None:
-        example = self.random.choice(self.examples)
+        number = self.random.randrange(len(self.examples))
+        example = self.examples[number]
         record = list(example["record"].items())
         self.random.shuffle(record)
-        status, body = await self.ask("/predict", json.dumps(dict(record)).encode())
+        status, body = await self.ask("/predict", json.dumps(dict(record)).encode(), [number])
         self.check(status == 200 and answer_of(body) == example["answer"], (status, body))
 
     async def batch(self) -> None:
-        chosen = self.random.choices(self.examples, k=self.random.choice([1, 2, 20, 1000]))
-        status, body = await self.ask("/predict", json.dumps([example["record"] for example in chosen]).encode())
+        numbers = bytes(self.random.choices(range(len(self.examples)), k=self.random.choice([1, 2, 20, 1000])))
+        chosen = [self.examples[number] for number in numbers]
+        status, body = await self.ask(
+            "/predict", json.dumps([example["record"] for example in chosen]).encode(), numbers
+        )
         self.check(status == 200 and body["answers"] == [example["answer"] for example in chosen], (status, body))
 
     async def explain(self) -> None:
-        example = self.random.choice(self.examples)
-        status, body = await self.ask("/explain", json.dumps(example["record"]).encode())
+        number = self.random.randrange(len(self.examples))
+        example = self.examples[number]
+        status, body = await self.ask("/explain", json.dumps(example["record"]).encode(), [number])
         self.check(status == 200 and body["prediction"] == example["answer"]["prediction"], (status, body))
 
     async def bad(self) -> None:
@@ -208,6 +229,8 @@ def main() -> None:
         examples = json.loads(Path(folder, name, "model/examples.json").read_text())
         code = f"import sys; sys.path.insert(0, {folder!r}); from {name}.runtime.cli import main; main(sys.argv[1:])"
         command = [sys.executable, "-I", "-c", code, "serve", "--port", "0", "--workers", str(options.workers)]
+        log = Path(folder, "log")
+        command += ["--log", str(log)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
             assert process.stdout is not None
             found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
@@ -219,17 +242,21 @@ def main() -> None:
             workers = children(process.pid)
             process.send_signal(signal.SIGTERM)
             status = process.wait(60)
-    faults = faults_of(clients, killed, memory)
+        answered = {name: each for client in clients for name, each in client.answered.items()}
+        unanswered = {name for client in clients for name in client.unanswered}
+        logged = check(log, answered, unanswered, killed, examples)
+    faults = faults_of(clients, killed, memory) + logged.faults[:FIRST]
     faults += [f"exit status {status}"] if status else []
     faults += [f"process {pid} is left" for pid in workers if Path(f"/proc/{pid}").exists()]
     counts = sum((client.counts for client in clients), Counter())
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
-    print(f"{sum(counts.values())} requests in {options.seconds:.0f} s ({told})")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
+    print(f"{sum(counts.values())} requests in {options.seconds:.0f} s ({kinds})")
     print(f"{len(killed)} workers killed, {sum(len(c.lost) for c in clients)} requests lost with them")
     slowest = {kind: max(client.slowest.get(kind, 0.0) for client in clients) for kind in counts}
     print("slowest, seconds: " + ", ".join(f"{kind} {took:.2f}" for kind, took in slowest.items()))
     print(f"memory {memory[0]:.0f} to {memory[-1]:.0f} MB")
-    print("\n".join(faults) or "no wrong answer")
+    print("\n".join(told(logged)))
+    print("\n".join(faults) or "no wrong answer, no wrong line")
     sys.exit(1 if faults else 0)
 
 
