@@ -219,6 +219,8 @@ def test_compose_gives_the_service_no_right_that_it_does_not_need() -> None:
     model = COMPOSE["services"]["model"]
     assert model["ports"] == [f"127.0.0.1:{only(FINAL, 'EXPOSE')}:{only(FINAL, 'EXPOSE')}"]
     assert model["volumes"] == ["predictions:/var/log/model"]
+    image = json.loads(only(FINAL, "CMD"))
+    assert model["command"] == [*image, "--log", "/var/log/model"]
     assert any("/var/log/model" in argument and "65532" in argument for word, argument in FINAL if word == "RUN")
     assert set(COMPOSE["volumes"]) == {"predictions", "measured"}
 

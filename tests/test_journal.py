@@ -222,6 +222,7 @@ def test_parquet_says_what_the_lines_said(tmp_path: Path) -> None:
     assert compact.compact(tmp_path) == (1, 0, 0)
     assert list(read_log(tmp_path)) == lines
     [path] = tmp_path.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o640
     found = duckdb.execute(f"SELECT time, row, inputs->>'price', redacted FROM '{path}' ORDER BY time, row").fetchall()
     assert [row[1:] for row in found] == [(n, "0.1", ["colour"]) for n in range(3)] + [(0, None, None)]
     assert str(found[0][0]) == "2023-11-14 22:13:21"

@@ -108,6 +108,38 @@ def test_the_command_line_verifies_predicts_and_informs(unpacked: Path) -> None:
     assert json.loads(command("info").stdout)["task"] == "binary"
 
 
+def test_a_line_that_is_not_one_plain_object_of_json_is_refused_by_itself(unpacked: Path) -> None:
+    found = example(unpacked)
+    whole = json.dumps(found["record"]).encode()
+    twice = whole[:-1] + b", " + whole[1:]
+    code = (
+        f"import sys; sys.path.insert(0, {str(unpacked)!r}); from toy_model.runtime.cli import main; main(['predict'])"
+    )
+    given = b"\n".join([b"\xff\xfe", twice, whole, b'["\xc3\xa9"]'])
+    done = subprocess.run([sys.executable, "-I", "-c", code], input=given, capture_output=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["violations"][0]["rule"] for answer in (answers[0], answers[1], answers[3])] == [
+        "json",
+        "json",
+        "object",
+    ]
+    assert answers[1]["violations"][0]["value"] == "a key stands twice"
+    assert answers[2] == found["answer"]
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_reader_that_has_enough_ends_the_command_without_a_traceback(unpacked: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(unpacked)!r}); from toy_model.runtime.cli import main; main(['predict'])"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate(json.dumps(example(unpacked)["record"]).encode())
+    assert (process.returncode, said) == (141, b"")
+
+
 def test_the_replay_notices_a_model_that_is_not_the_evaluated_one(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
     shutil.copytree(small, folder)

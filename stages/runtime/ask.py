@@ -34,7 +34,7 @@ def _explain(_: argparse.Namespace) -> int:
 
 def _answers(ask: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     refused = 0
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         if line.strip():
             answer = _answer(line, ask)
             refused += "violations" in answer
@@ -42,13 +42,21 @@ def _answers(ask: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     return 1 if refused else 0
 
 
-def _answer(line: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises ValueError for a key that stands twice, as the service does."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a key stands twice")
+    return record
+
+
+def _answer(line: bytes, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:  # no JSON, a number of 5,000 digits, 100,000 brackets
+        record = json.loads(line.decode(), object_pairs_hook=_record)
+    except (ValueError, RecursionError) as error:  # no UTF-8 or JSON, 5,000 digits, 100,000 brackets
         return {"violations": [{"column": None, "rule": "json", "value": str(error)}]}
     if not isinstance(record, dict):
-        return {"violations": [{"column": None, "rule": "object", "value": line.strip()}]}
+        return {"violations": [{"column": None, "rule": "object", "value": line.decode().strip()}]}
     try:
         return ask(record)
     except api.BrokenContract as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from types import ModuleType
 
@@ -22,7 +23,12 @@ def main(argv: list[str] | None = None) -> None:
         module.add(commands)
     arguments = parser.parse_args(argv)
     try:
-        sys.exit(arguments.run(arguments))
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:  # `| head` has read enough: end as any command does then, by its signal's status
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (api.DamagedModel, ImportError) as error:  # a library that is not installed says so by itself
         print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -27,6 +28,10 @@ def run(name: str, main: Callable[[], None]) -> NoReturn:
     """Run `main` and exit: 0 when it returns, 1 with one message for an InputError; our own faults keep a traceback."""
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough: end as any command does then, by its signal's status
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -73,6 +73,7 @@ def _to_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         place = said.partition('", ')[2] or said
         raise DamagedLog(f"{path}: not lines of JSON: {place}") from None
     with draft.open("rb") as file:
+        os.fchmod(file.fileno(), path.stat().st_mode & 0o777)  # who may not read the lines may not read these
         os.fsync(file.fileno())
     draft.replace(path.with_suffix(PARQUET))
 

@@ -33,7 +33,8 @@ async function ask(path, text) {
   return {status: answer.status, ok: answer.ok, ...await answer.json()};
 }
 function round(value) {
-  return Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));
+  if (Math.abs(value) >= 1e4) return Math.round(value).toLocaleString("en");
+  return value && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
 function signed(value) {
   return (value > 0 ? "+" : "") + round(value);
