@@ -308,7 +308,7 @@ def test_the_wheel_holds_every_part_and_refuses_a_changed_or_a_strange_one(packa
     model = tmp_path / "site/toy_model/model"
     parts = [part["folder"] for part in json.loads((model / "model.json").read_text())["parts"]]
     manifest = json.loads((model / "manifest.json").read_text())
-    assert {f"{part}/model.json" for part in parts} <= set(manifest)
+    assert {f"model/{part}/model.json" for part in parts} <= set(manifest["files"])
     kinds = {json.loads((model / part / "model.json").read_text())["kind"] for part in parts}
     needed = json.loads((model / "lineage.json").read_text())["model"]["requires"]
     assert [name.split("==")[0] for name in needed[1:]] == (["lightgbm"] if "lightgbm" in kinds else [])
