@@ -152,7 +152,8 @@ def test_the_bill_names_what_each_package_needs() -> None:
     needs = {each["ref"]: each["dependsOn"] for each in bill["dependencies"]}
     assert needs["pkg:pypi/skops@2"] == ["pkg:pypi/numpy@1"]
     assert needs["pkg:pypi/numpy@1"] == []
-    assert len(needs["pkg:pypi/toy@1.0+ab"]) == 7
+    direct = ["duckdb@3", "httptools@3", "msgspec@3", "numpy@1", "skops@2", "uvloop@3"]
+    assert needs["pkg:pypi/toy@1.0+ab"] == [f"pkg:pypi/{each}" for each in direct]
     [file] = bill["metadata"]["component"]["components"]
     assert file["hashes"] == [
         {"alg": "SHA-256", "content": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
