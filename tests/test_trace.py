@@ -348,7 +348,8 @@ def test_leaves_are_dotted() -> None:
 @pytest.mark.slow
 def test_a_real_wheel_is_traced_in_a_clone_without_data(reproduced: Path, tmp_path: Path) -> None:
     run_in(tmp_path, "git", "clone", "-q", str(reproduced), "clone")
-    clone, made = tmp_path / "clone", git(reproduced, "rev-parse", "HEAD")
+    # The last commit of `reproduced` is empty where the lock was up to date before.
+    clone, made = tmp_path / "clone", git(reproduced, "log", "-1", "--format=%H", "dvc.lock")
     [wheel] = (reproduced / "data/package").glob("*.whl")
     changed = tmp_path / wheel.name
     changed.write_bytes(wheel.read_bytes())
