@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as stages/train.py says: two processes of tests share two cores
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -83,14 +86,31 @@ def copy(tmp_path: Path) -> Path:
     return clone(folder)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder as `make` fills it. Of the processes of a run the first makes it; each gets a copy of its own."""
+    base = factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / f"{name}.once"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "made").exists():
+            shutil.rmtree(shared, ignore_errors=True)
+            (shared / name).mkdir(parents=True)
+            make(shared / name)
+            (shared / "made").touch()
+    return shutil.copytree(shared / name, factory.mktemp(name) / name)
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which `dvc repro` of the default table has run. Shared by tests: copy it before changing anything."""
-    folder = clone(tmp_path_factory.mktemp("reproduced"))
-    run_in(folder, "dvc", "repro")
-    run_in(folder, "git", "add", "-A")
-    run_in(folder, "git", "commit", "-qm", "Reproduce", "--allow-empty")
-    return folder
+
+    def make(folder: Path) -> None:
+        clone(folder)
+        run_in(folder, "dvc", "repro")
+        run_in(folder, "git", "add", "-A")
+        run_in(folder, "git", "commit", "-qm", "Reproduce", "--allow-empty")
+
+    return made_once(tmp_path_factory, "reproduced", make)
 
 
 TOY = """# A small made table.
@@ -160,7 +180,10 @@ def workspace(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which all stages ran on the toy table. Shared: copy it before changing what it says."""
-    folder = make_workspace(tmp_path_factory.mktemp("small") / "workspace")
-    for stage, arguments in PIPELINE.items():
-        run_stage(folder, stage, *arguments)
-    return folder
+
+    def make(folder: Path) -> None:
+        make_workspace(folder)
+        for stage, arguments in PIPELINE.items():
+            run_stage(folder, stage, *arguments)
+
+    return made_once(tmp_path_factory, "small", make)
