@@ -285,6 +285,7 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_reports_agree_with_each_other(packaged: Path) -> None:
     summary = json.loads((packaged / "reports/train/summary.json").read_text())
     with (packaged / "reports/train/plots/ensemble.csv").open() as file:

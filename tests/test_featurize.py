@@ -56,6 +56,7 @@ def column(workspace: Path, name: str, table: str = "featurize/features") -> dic
     return dict(duckdb.execute(f"SELECT _row, \"{name}\" FROM '{workspace}/data/{table}.parquet'").fetchall())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conf", [None, ALL], ids=["standard", "everything"])
 def test_other_rows_do_not_touch_what_is_fitted(workspace: Path, conf: dict[str, Any] | None) -> None:
     rows = toy_rows()

@@ -92,6 +92,7 @@ def test_the_last_fit_is_on_validation_rows_too_with_as_many_trees(
     assert both[1].meta["weights"] != alone[1].meta["weights"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["boosting", "xgboost"])
 def test_the_summary_says_at_how_many_trees_it_stopped(folder: Path, name: str) -> None:
     if name == "xgboost":
@@ -127,12 +128,13 @@ def test_test_rows_are_not_read(folder: Path) -> None:
     assert dvc_hash(folder / "data/train") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
-        pytest.param("_target_: sklearn.ensemble.HistGradientBoostingClassifier, max_iter: 20", marks=pytest.mark.slow),
-        pytest.param("_target_: sklearn.discriminant_analysis.LinearDiscriminantAnalysis", marks=pytest.mark.slow),
-        pytest.param("_target_: sklearn.neural_network.MLPClassifier, max_iter: 1000", marks=pytest.mark.slow),
+        "_target_: sklearn.ensemble.HistGradientBoostingClassifier, max_iter: 20",
+        "_target_: sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
+        "_target_: sklearn.neural_network.MLPClassifier, max_iter: 1000",
         "_target_: sklearn.naive_bayes.GaussianNB",
     ],
 )

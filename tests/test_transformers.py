@@ -211,6 +211,7 @@ from toy_model.runtime.cli import main; main(["score", "in.parquet", "out.parque
     assert scored == list(enumerate(expected, start=1))
 
 
+@pytest.mark.slow
 def test_parts_are_named_after_the_columns_and_add_up(packaged: Path) -> None:
     predictor = Predictor(packaged / "site/toy_model/model")
     record = {"size": 40, "age": 30, "colour": "red", "note": "a a", "day": "2024-11-02"}
