@@ -1,8 +1,9 @@
-"""How long a cold `dvc repro` of the default table takes against the same work in one straight Python process.
+"""How long a cold `dvc repro` of the default table takes, and how much of it is DVC's.
 
     python -m tests.benchmarks.repro_time [ROUNDS]
 
-Both run alternately in a copy of the repository without a DVC cache; prints each stage's seconds and the median ratio.
+Runs in a copy of the repository without a DVC cache: all by `dvc repro`, then each stage's command by itself, in turns.
+Prints medians, and the median of how much longer DVC took than the commands together.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from pathlib import Path
 import yaml
 
 from tests.conftest import clone, environment
-
-ALONE = 200  # test rows that package asks one by one
 
 
 def seconds(folder: Path, *command: str) -> float:
@@ -42,30 +41,27 @@ def forget(folder: Path) -> None:
 
 
 def main() -> None:
-    """Print each round, each stage and the median ratios."""
+    """Print each round, then the medians."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    same_work, less_work = [], []
+    cold, idle, ratios = [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = clone(Path(temporary, "copy"))
-        out = Path(temporary, "out")
-        out.mkdir()
-        straight = [sys.executable, "-m", "tests.benchmarks.straight", str(out)]
+        stages = commands(folder)
+        alone: dict[str, list[float]] = {stage: [] for stage in stages}
         for number in range(1, rounds + 1):
             forget(folder)
-            cold = seconds(folder, "dvc", "repro")
-            whole = seconds(folder, *straight, "--alone", str(ALONE))
-            batch = seconds(folder, *straight)
-            same_work.append(cold / whole)
-            less_work.append(cold / batch)
-            shown = f"dvc repro {cold:.2f} s, straight {whole:.2f} s, without asking rows alone {batch:.2f} s"
-            print(f"round {number}: {shown}", flush=True)
-        for stage, command in commands(folder).items():
-            times = [seconds(folder, *command) for _ in range(rounds)]
-            print(f"{stage}: {statistics.median(times):.2f} s")
-        idle = [seconds(folder, "dvc", "repro") for _ in range(rounds)]
-        print(f"dvc repro, nothing to do: {statistics.median(idle):.2f} s")
-    print(f"median ratio: {statistics.median(same_work):.2f}")
-    print(f"median ratio without asking rows alone: {statistics.median(less_work):.2f}")
+            cold.append(seconds(folder, "dvc", "repro"))
+            idle.append(seconds(folder, "dvc", "repro"))
+            for stage, command in stages.items():
+                alone[stage].append(seconds(folder, *command))
+            together = sum(times[-1] for times in alone.values())
+            ratios.append(cold[-1] / together)
+            print(f"round {number}: dvc repro {cold[-1]:.2f} s, the commands {together:.2f} s", flush=True)
+    for stage, times in alone.items():
+        print(f"{stage}: {statistics.median(times):.2f} s")
+    print(f"dvc repro, all of it: {statistics.median(cold):.2f} s")
+    print(f"dvc repro, nothing to do: {statistics.median(idle):.2f} s")
+    print(f"dvc repro over the commands, median ratio: {statistics.median(ratios):.2f}")
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
