@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from sklearn.metrics import f1_score, fbeta_score, precision_score, recall_score
 from stages.runtime.calibration import make_calibrate
 from stages.runtime.predictor import interval
 from stages.shared.errors import InputError
-from stages.shared.losses import best_f1_threshold
 from stages.shared.models.calibrate import (
     FIT,
     FOLDS,
@@ -53,12 +53,28 @@ def test_f_beta_is_the_best_of_all_cuts(beta: float) -> None:
     assert fbeta_score(Y, chosen <= SCORE, beta=beta) == pytest.approx(best, abs=1e-12)
 
 
+def best_f1(y: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
+    return choose_threshold("f1", cuts(y, score, weight), "conf")
+
+
+def by_trying_all(y: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    """The cut of the best F1 with exact fractions; the higher of equals."""
+
+    def f1(cut: float) -> Fraction:
+        called, weights = score >= cut, weight.astype(int)
+        return Fraction(int(2 * weights[called & (y == 1)].sum()), int(weights[called].sum() + weights[y == 1].sum()))
+
+    return max(sorted(set(score.tolist())), key=lambda cut: (f1(cut), cut))
+
+
 @settings(deadline=None, database=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(1, 3)), min_size=1, max_size=30))
-def test_f1_is_chosen_as_before(case: list[tuple[int, int, int]]) -> None:
+def test_the_cut_of_the_best_f1_is_the_one_found_by_trying_all(case: list[tuple[int, int, int]]) -> None:
     y, score, weight = (np.array(part, dtype=float) for part in zip(*case, strict=True))
-    expected = best_f1_threshold(y, score / 10, weight)
-    assert choose_threshold("f1", cuts(y, score / 10, weight), "conf") == expected
+    if not y.any():
+        assert best_f1(y, score / 10, weight) == 0.5
+    else:
+        assert best_f1(y, score / 10, weight) == by_trying_all(y, score / 10, weight)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from statistics import NormalDist
 
 import numpy as np
@@ -18,7 +17,7 @@ from stages.shared.evaluation.glossary import GLOSSARY
 from stages.shared.evaluation.multiclass import Multiclass
 from stages.shared.evaluation.regression import Deciles
 from stages.shared.evaluation.sums import explaining_share
-from stages.shared.losses import best_f1_threshold, mean_loss
+from stages.shared.losses import mean_loss
 from stages.shared.metrics import HEADLINE, HIGHER_IS_BETTER, compute
 from stages.shared.rows import Rows
 
@@ -194,12 +193,6 @@ def test_a_metric_without_a_value_is_nan_and_an_absent_class_does_not_count():
     assert np.isnan(compute("binary", np.array([1, 1, 1]), perfect[:, :1], 0.5, ones)["roc_auc"]).all()
 
 
-def test_the_threshold_counts_rows_by_their_weight():
-    y, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6])
-    assert best_f1_threshold(y, score) == 0.7
-    assert best_f1_threshold(y, score, np.array([1.0, 50.0, 0.1, 1.0])) == 0.9
-
-
 def test_nothing_called_positive_gives_zero_not_an_error():
     found = compute("binary", np.array([0, 1]), np.array([[0.1], [0.2]]), 0.9, np.ones((1, 2)))
     assert (found["precision"], found["recall"], found["f1"]) == (0, 0, 0)
@@ -210,30 +203,6 @@ def test_mean_loss_is_the_log_loss_or_the_root_mean_squared_error(task):
     y, scores = TABLES[task]
     name = "rmse" if task == "regression" else "log_loss"
     assert mean_loss(task, y, scores) == pytest.approx(SKLEARN[task, name](y, scores, None), rel=1e-12)
-
-
-def brute_force(y, score):
-    """The best threshold by trying every score, with exact fractions; the higher of equals."""
-
-    def f1(threshold):
-        called = score >= threshold
-        return Fraction(int(2 * (called & (y == 1)).sum()), int(called.sum() + (y == 1).sum()))
-
-    return max(sorted(set(score.tolist())), key=lambda threshold: (f1(threshold), threshold))
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_best_threshold_is_the_one_found_by_trying_all(seed):
-    random = np.random.default_rng(seed)
-    n = int(random.integers(2, 30))
-    y, score = random.integers(0, 2, n), np.round(random.random(n), 1)
-    y[0] = 1
-    assert best_f1_threshold(y, score) == brute_force(y, score)
-
-
-@pytest.mark.parametrize("y", [[], [0, 0]])
-def test_threshold_without_positives_is_one_half(y):
-    assert best_f1_threshold(np.array(y), np.full(len(y), 0.3)) == 0.5
 
 
 def test_roc_is_scikit_learns():

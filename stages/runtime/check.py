@@ -90,10 +90,6 @@ def short_way(column: Column, missing: frozenset[str]) -> Short:
     return _number(column, absent)
 
 
-def _only_missing(absent: Any) -> Short:
-    return lambda value: absent if value is None else LONG
-
-
 def _looks_like_a_value(word: str) -> bool:
     """Return whether a number or a boolean may be written so, or nearly so."""
     return re.search("[0-9]", word) is not None or word.lower() in ("true", "false")

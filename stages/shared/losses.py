@@ -29,18 +29,6 @@ def mean_loss(task: str, y: Array, scores: Array, weight: Array | None = None) -
     return mean**0.5 if task == "regression" else mean
 
 
-def best_f1_threshold(y: Array, score: Array, weight: Array | None = None) -> float:
-    """Return the score that, as the lowest one called positive, gives the highest F1; the higher one of equals."""
-    order = np.argsort(-score, kind="stable")
-    weight = np.ones(len(y)) if weight is None else weight
-    hits, called = np.cumsum((y == 1)[order] * weight[order]), np.cumsum(weight[order])
-    if not len(hits) or not hits[-1]:
-        return 0.5
-    f1 = 2 * hits / np.maximum(called + hits[-1], EPSILON)
-    is_last_of_ties = np.append(np.diff(score[order]) != 0, True)
-    return float(score[order][np.argmax(np.where(is_last_of_ties, f1, -1))])
-
-
 def call(task: str, scores: Array, cut: Cut) -> Array:
     """Return the number of the class called of each row: by the threshold of two, by the factors of more."""
     if task == "binary":
