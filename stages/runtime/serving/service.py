@@ -167,6 +167,7 @@ class Service:
                 {
                     "time": time.time(), "request_id": request.id, "seconds": time.monotonic() - request.since,
                     "route": request.route.path if request.route else "", "records": records, "answers": answers,
+                    "n_bytes": len(request.body) + len(reply.body),
                 }
             )  # fmt: skip
         return reply
