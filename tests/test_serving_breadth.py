@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -148,5 +149,5 @@ def test_few_long_rows_are_answered_aside(tmp_path: Path, monkeypatch: pytest.Mo
         predictor, "predict_many", lambda given: (threads.append(threading.current_thread()), predict_many(given))[1]
     )
     text = json.dumps(RECORDS[1]).encode() + b" " * padding
-    asyncio.run(answering.many("predict", [msgspec.Raw(text)] * 2, 2 * len(text)))
+    asyncio.run(answering.many("predict", [msgspec.Raw(text)] * 2, 2 * len(text), time.monotonic()))
     assert [thread is threading.main_thread() for thread in threads] == [padding == 0]

@@ -79,14 +79,17 @@ class Answering:
         """Return what a function does on the thread aside."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    async def many(self, what: str, rows: Sequence[Any], n_bytes: int) -> tuple[list[Record], list[Answer]]:
+    async def many(
+        self, what: str, rows: Sequence[Any], n_bytes: int, since: float
+    ) -> tuple[list[Record], list[Answer]]:
         """Return the records and the answers to them. Raises Refused with the faults of all rows, or for one too late.
 
-        `rows` are records, or JSON texts of them (msgspec.Raw) that are read slice by slice; all came in `n_bytes`.
+        `rows` are records, or JSON texts of them (msgspec.Raw) that are read slice by slice; all came in `n_bytes`,
+        at the moment `since` of the monotonic clock.
         """
         if len(rows) > self.limits.rows:
             raise Refused("too_many_rows")
-        deadline = time.monotonic() + self.limits.seconds
+        deadline = since + self.limits.seconds
         asked = Asked(self, what, rows)
         is_short = len(rows) <= FIRST_SLICE and n_bytes <= LONG_BYTES and what not in self.slow
         while not asked.is_done:

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Give up what the client no longer waits for."""
         self.server.connections.discard(self)
+        self.service.room.left(self.transport)
         self.service.metrics.row[self.service.metrics.open] -= 1.0
         if self.task is not None:
             self.task.cancel()
@@ -199,6 +200,7 @@ class Connection(asyncio.Protocol):
         head = reply.head(self.server.headers, request.id, keeps)
         self.service.done(request, reply)  # counted before the client can know of it
         self.transport.write(head if request.method == b"HEAD" else head + reply.body)
+        self.service.room.wrote(self.transport, len(reply.body))
         self.since = time.monotonic()
         if not keeps:
             for waiting in self.pending:

@@ -69,7 +69,8 @@ def _told(service: Service, request: Request, record: Any, answer: dict[str, Any
 async def _many(
     answering: Answering, what: str, service: Service, request: Request, rows: list[Any], write: Write
 ) -> Reply:
-    records, answers = await answering.many(what, rows, len(request.body))
+    service.room.ensure(len(rows))
+    records, answers = await answering.many(what, rows, len(request.body), request.since)
     content = {**write(answers), "version": service.version, "request_id": request.id}
     return service.reply(request, answers, content, records)
 

@@ -18,6 +18,7 @@ class Limits:
     rows: int = _limit(10_000, "most records in one request")
     lists: int = _limit(150_000, "most lists and objects in one body; values: as many, or rows times columns")
     text_length: int = _limit(10_000, "longest text, in characters")
+    unread_bytes: int = _limit(64_000_000, "most bytes of long answers that clients of one worker have not yet read")
     seconds: float = _limit(30.0, "longest time to send a request, and again to answer it")
     concurrent: int = _limit(128, "most requests at work at once in one worker; more are told to come back")
     connections: int = _limit(1024, "most open connections of one worker")

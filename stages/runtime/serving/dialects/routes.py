@@ -123,7 +123,8 @@ class Spoken:
     ) -> Reply:
         if max(map(len, rows), default=0) > len(self.contract.columns) + MOST_STRANGE:
             raise Refused("protocol", [(None, Violation("", "columns", None))])
-        records, answers = await self.answering.many("predict", rows, len(request.body))
+        service.room.ensure(len(rows))
+        records, answers = await self.answering.many("predict", rows, len(request.body), request.since)
         return service.reply(request, answers, self._marked(request, write(answers)), records)
 
     def _marked(self, request: Request, content: dict[str, Any]) -> dict[str, Any]:
