@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -73,6 +74,36 @@ def test_requests_behind_a_refusal_that_closes_are_not_at_work_for_ever(place: t
 def test_a_client_that_sends_no_more_is_answered_and_let_go(place: tuple[str, int], n_requests: int) -> None:
     told = exchange(place, post(rows(300)) * n_requests, ends=True)
     assert told.count(b"HTTP/1.1 200 ") == n_requests
+
+
+def test_thousands_of_requests_in_a_row_keep_nobody_waiting(place: tuple[str, int]) -> None:
+    """All that had come with them were answered before anybody else was."""
+    n_asked, n_answered, begun = 3000, 0, threading.Event()
+
+    def read(client: socket.socket) -> None:
+        nonlocal n_answered
+        while n_answered < n_asked:
+            n_answered += client.recv(1 << 20).count(b"HTTP/1.1 200 OK")
+            begun.set()
+
+    with closing(socket.create_connection(place, timeout=60)) as client:
+        thread = threading.Thread(target=read, args=(client,), daemon=True)
+        thread.start()
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * n_asked)
+        assert begun.wait(30)
+        assert exchange(place, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", seconds=60).startswith(
+            b"HTTP/1.1 200"
+        )
+        assert n_answered < n_asked / 2
+        thread.join(60)
+    assert n_answered == n_asked
+
+
+def test_a_client_that_asks_ahead_takes_nobody_s_place(place: tuple[str, int]) -> None:
+    """Requests that came together were all at work, 128 of them all that may be, and the others told to come back."""
+    told = exchange(place, post(b"[]") * 200 + post(RECORD, "Connection: close"), seconds=60)
+    assert told.count(b"HTTP/1.1 200 ") == 201
+    assert in_flight(place) == 0
 
 
 @pytest.mark.parametrize(
