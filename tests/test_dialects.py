@@ -99,7 +99,7 @@ def test_every_form_of_a_record_gives_the_same_bits(predictor: Predictor) -> Non
         }
         given = [mlflow.read_json({key: form}) for key, form in forms.items()]
         given.append(mlflow.read_json({"instances": columns(order, records), "params": {"x": 1}}))
-        given.append(mlflow.read_csv(as_csv(order, records, predictor)))
+        given.append(mlflow.read_csv(as_csv(order, records, predictor), 10))
         given.append(inference.read(tensors(order, records, kinds, nested), predictor.model.meta).records)
         for number, found in enumerate(given):
             assert repr(asked(predictor, found)) == expected, number
@@ -237,7 +237,7 @@ def test_one_record_may_be_an_object_of_values() -> None:
     ],
 )  # fmt: skip
 def test_csv_values_stay_texts(text: str, expected: list[dict[str, str]]) -> None:
-    assert mlflow.read_csv(text) == expected
+    assert mlflow.read_csv(text, 10) == expected
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def fresh_limit() -> Iterator[None]:
 )
 def test_wrong_csv_is_told_by_its_rules(text: str, faults: list[tuple[Any, ...]]) -> None:
     with pytest.raises(RefusedRequest, match=faults[0][1]) as caught:
-        mlflow.read_csv(text)
+        mlflow.read_csv(text, 10)
     assert [(fault.column, fault.rule, fault.row) for fault in caught.value.faults] == faults
 
 
@@ -288,7 +288,7 @@ def test_any_document_is_read_or_refused_by_rules(document: Any) -> None:
 @FAST
 @given(st.text('ab,"\n\r;\ufeff', max_size=30))
 def test_any_csv_is_read_or_refused_by_rules(text: str) -> None:
-    assert read_or_refused(mlflow.read_csv, text)
+    assert read_or_refused(lambda given: mlflow.read_csv(given, 10), text)
 
 
 def read_or_refused(read: Callable[[Any], list[Any]], given: Any) -> bool:

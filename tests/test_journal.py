@@ -29,7 +29,7 @@ def entry(number: int, n_rows: int = 1, **record: Any) -> dict[str, Any]:
     records = [{"size": number + row, **record} for row in range(n_rows)]
     answers = [{"prediction": "no", "probabilities": {"no": 0.1, "yes": 0.9}} for _ in records]
     return {"time": 1.7e9 + number, "request_id": f"r{number}", "route": "/predict", "seconds": 0.0012,
-            "records": records, "answers": answers}  # fmt: skip
+            "n_bytes": 100 * n_rows, "records": records, "answers": answers}  # fmt: skip
 
 
 def counted() -> tuple[Counter[str], Any]:
@@ -89,6 +89,26 @@ def test_what_does_not_fit_is_counted_also_in_the_log(tmp_path: Path, monkeypatc
         "records": 100, "versions": {"1": 100}, "lost": 250, "torn": 0, "first": "", "last": ""}  # fmt: skip
 
 
+def test_long_records_do_not_fit_by_bytes_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue bounded by records alone held fifty thousand texts of any length: gigabytes."""
+    monkeypatch.setattr(log, "QUEUE_BYTES", 10_000, raising=False)
+    counts, count = counted()
+    gate = threading.Event()
+    write = os.write
+    monkeypatch.setattr(log.os, "write", lambda file, content: (gate.wait(), write(file, content))[1])
+    own = PredictionLog(tmp_path, "1", count=count)
+    for number in range(15):
+        own.append(entry(number, 2) | {"n_bytes": 1000})
+    gate.set()
+    assert wait_until(lambda: counts["written"] == 2 * 10)
+    for number in range(15, 25):
+        own.append(entry(number, 2) | {"n_bytes": 1000})
+    own.close()
+    assert (counts["lost"], counts["written"]) == (2 * 5, 2 * 20)
+    written = [line["request_id"] for line in read_log(tmp_path) if "note" not in line]
+    assert written == [f"r{number}" for number in [*range(10), *range(15, 25)] for _ in range(2)]
+
+
 FULL = """
 import resource, signal, sys, time
 from pathlib import Path
@@ -102,7 +122,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 slowest = 0.0
 for number in range(2000):
     start = time.perf_counter()
-    own.append({"time": 1.7e9, "request_id": f"r{number}", "route": "/predict", "seconds": 0.001,
+    own.append({"time": 1.7e9, "request_id": f"r{number}", "route": "/predict", "seconds": 0.001, "n_bytes": 50,
                 "records": [{"size": number}], "answers": [{"prediction": "no"}]})
     slowest = max(slowest, time.perf_counter() - start)
     time.sleep(0.0002)

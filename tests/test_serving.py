@@ -12,6 +12,7 @@ import pytest
 from served import KEY, Served, command, examples, serving, unpack, wait_until
 
 TOLD = {"version", "request_id"}
+SECRET = "secret-of-24-characters."
 
 
 @pytest.fixture(scope="module")
@@ -138,19 +139,20 @@ def test_metrics_count_requests_refusals_and_predictions(site: Path) -> None:
 
 def test_an_api_key_is_asked_for_where_one_is_set(site: Path, tmp_path: Path) -> None:
     record = examples(site)[0]["record"]
-    with serving(site, **{KEY: "secret"}) as served:
+    with serving(site, **{KEY: SECRET}) as served:
         refused = served.ask("/predict", record)
         assert (refused.status, refused.body["reason"]) == (401, "unauthorized")
         assert refused.headers["www-authenticate"] == "Bearer"
-        assert served.ask("/predict", record, Authorization="Bearer secre").status == 401
+        assert served.ask("/predict", record, Authorization=f"Bearer {SECRET[:-1]}").status == 401
         assert served.ask("/metrics").status == 401
-        assert served.ask("/predict", record, Authorization="Bearer secret").status == 200
-        assert served.ask("/predict", record, X_API_Key="secret").status == 200
+        assert served.ask("/predict", record, Authorization=f"Bearer {SECRET}").status == 200
+        assert served.ask("/predict", record, X_API_Key=SECRET).status == 200
         assert [served.ask(path).status for path in ("/health", "/ready")] == [200, 200]
     file = tmp_path / "keys"
-    file.write_text("old\nnew\n")
+    old, new = "old".rjust(16, "."), "new".rjust(16, ".")
+    file.write_text(f"{old}\n{new}\n")
     with serving(site, "--api-key-file", str(file)) as served:
-        assert [served.ask("/predict", record, X_API_Key=key).status for key in ("old", "new", "secret")] == [
+        assert [served.ask("/predict", record, X_API_Key=key).status for key in (old, new, SECRET)] == [
             200,
             200,
             401,
@@ -177,6 +179,14 @@ def test_what_keeps_it_from_serving_is_told_in_one_line(served: Served, site: Pa
         f"toy_model: {tmp_path / 'no'}: cannot be read (FileNotFoundError)"
     )
     assert fails(site, **{KEY: " "}) == f"toy_model: {KEY}: holds no key; remove it to serve without one"
+    assert fails(site, **{KEY: "x" * 15}) == (
+        f"toy_model: {KEY}: its key should have 16 characters or more, got 15: openssl rand -hex 16"
+    )
+    short = tmp_path / "short"
+    short.write_text(f"{SECRET}\nab\n{SECRET}\n")
+    assert fails(site, "--api-key-file", str(short)) == (
+        f"toy_model: {short}: key 2 of 3 should have 16 characters or more, got 2: openssl rand -hex 16"
+    )
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -40,7 +40,7 @@ def logged(folder: Path, wheel: Path, name: str = "toy_model", redact: tuple[str
     for number, example in enumerate(examples(wheel, name)):
         log.append({
             "time": time.time(), "request_id": f"r{number}", "route": "/predict", "seconds": 0.001,
-            "records": [example["record"]], "answers": [example["answer"]],
+            "n_bytes": 300, "records": [example["record"]], "answers": [example["answer"]],
         })  # fmt: skip
     log.close()
     return folder

@@ -23,6 +23,7 @@ from .files import mend_all, new_file, note, told
 TICK, SYNC, PAUSE = 0.05, 1.0, 0.0003  # seconds: between looks, between syncs, between chunks (answers have their turn)
 CHUNK = 100  # records turned into lines at once: a seventh of a millisecond
 MOST_RECORDS = 50_000  # in the queue
+QUEUE_BYTES = 50_000_000  # of what it holds, as JSON: some five times that in memory
 MOST_BYTES, MOST_SECONDS = 64_000_000, 3600.0  # of one file
 CLOSED = -1  # no file yet
 EXPLAINED = ("base", "contributions")
@@ -37,21 +38,22 @@ def _ignore(what: str, amount: int) -> None:
 class PredictionLog:
     """Appends to a folder, a file a process. `count` is called with "written", "lost" or "torn" and how many.
 
-    An entry has `time` (seconds since 1970), `request_id`, `route`, `seconds` (latency), `records` and `answers`; each
-    record becomes a line. Values of the columns in `redact` are replaced by null and their names listed in `redacted`;
-    what `explain` adds to an answer is left out, as it would tell them.
+    An entry has `time` (seconds since 1970), `request_id`, `route`, `seconds` (latency), `n_bytes` (of request and
+    answer), `records` and `answers`; each record becomes a line. Values of the columns in `redact` are replaced by null
+    and their names listed in `redacted`; what `explain` adds to an answer is left out, as it would tell them.
     """
 
     def __init__(
         self, folder: Path, version: str, redact: Collection[str] = (), count: Callable[[str, int], None] = _ignore
     ) -> None:
+        import msgspec
+
         self.folder, self.version, self.redact, self.count = folder, version, tuple(redact), count
-        self._encode = _encoder()
+        self._encode = msgspec.json.Encoder().encode_lines
         self._queue: deque[Entry] = deque()
         self._n_in = self._n_out = 0  # records into the queue and out of it: each is one thread's to count
-        self._n_dropped = self._n_failed = self._n_noted = (
-            0  # likewise those lost, and how many the log itself knows of
-        )
+        self._bytes_in = self._bytes_made = self._bytes_out = 0  # likewise; made into lines, though not yet written
+        self._n_dropped = self._n_failed = self._n_noted = 0  # those lost, and how many the log itself knows of
         self._making: Iterator[Line] = iter(())  # lines of the entry that is at work
         self._chunk: list[Line] = []  # lines that are to be written next
         self._file, self._size, self._since, self._synced = CLOSED, 0, 0.0, 0.0
@@ -62,12 +64,14 @@ class PredictionLog:
 
     def append(self, entry: Entry) -> None:
         """Queue an entry, or count it as lost where the queue is full or nobody writes; never waits, never raises."""
-        n = len(entry["records"])
-        if self._is_over or self._n_in - self._n_out + n > MOST_RECORDS:
+        n, n_bytes = len(entry["records"]), entry["n_bytes"]
+        n_records, n_queued = self._n_in - self._n_out + n, self._bytes_in - self._bytes_out + n_bytes
+        if self._is_over or n_records > MOST_RECORDS or n_queued > QUEUE_BYTES:
             self._n_dropped += n
             self.count("lost", n)
             return
         self._n_in += n
+        self._bytes_in += n_bytes
         self._queue.append(entry)
 
     def close(self, seconds: float = 5.0) -> None:
@@ -132,6 +136,7 @@ class PredictionLog:
         self._chunk = []
         self._n_noted += n_lost
         self._n_out += n_lines
+        self._bytes_out = self._bytes_made
         if n_lines:
             self.count("written", n_lines)
         return True
@@ -169,6 +174,7 @@ class PredictionLog:
                 yield {**own, "row": row, "inputs": inputs, "output": output, "redacted": redacted}
             else:
                 yield {**own, "row": row, "inputs": record, "output": output}
+        self._bytes_made += entry["n_bytes"]
 
     def _text(self, lines: list[Line]) -> bytes:
         try:
@@ -191,9 +197,3 @@ class PredictionLog:
         self._sync()
         os.close(self._file)
         self._file, self._size = CLOSED, 0
-
-
-def _encoder() -> Callable[[Any], bytes]:
-    import msgspec
-
-    return msgspec.json.Encoder().encode_lines

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from .pieces import Pieces, without_upgrade
 from .replies import Refused, Reply
 from .service import Request
 from .settings import HEAD_BYTES, LINGER_SECONDS
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         self.is_paused = False
         self.has_ended = False  # the client sends nothing more, though it may still read
         self.raw_bytes = 0  # of the request being read
+        self.pieces = Pieces(self)
 
     def connection_made(self, transport: Any) -> None:
         """Greet, or turn away where there are too many."""
@@ -54,9 +56,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Give up what the client no longer waits for."""
         self.server.connections.discard(self)
+        self.service.room.left(self.transport)
         self.service.metrics.row[self.service.metrics.open] -= 1.0
+        self.pieces.drop()
         if self.task is not None:
-            self.task.cancel()
+            self.server.loop.call_soon(self.task.cancel)  # once it has begun, or else what it awaits would never be
         for request in (self.request, *self.pending, self.at_work):
             if request is not None:
                 self.service.release(request)
@@ -65,7 +69,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Return whether the connection stays open for what is still to be answered: it closes with the last."""
         self.has_ended = True
-        return self.task is not None or bool(self.pending)
+        return self.task is not None or bool(self.pending or self.pieces.rest)
 
     def pause_writing(self) -> None:
         """Answer no more until the client has read."""
@@ -75,9 +79,24 @@ class Connection(asyncio.Protocol):
         """Go on."""
         self.is_blocked = False
         self.answer_pending()
+        self.pieces.go_on()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Parse what came; nothing more comes until it is parsed."""
+        self.pieces.take(data)
+
+    def has_to_wait(self) -> bool:
+        """Return whether what is parsed has to be answered, or read by the client, before more is."""
+        return self.is_blocked or bool(self.pending)
+
+    def n_due(self) -> int:
+        """Return how many bytes the body still has, 0 where that is not known."""
+        if self.phase != BODY:
+            return 0
+        return int(self.request.headers.get(b"content-length", 0)) - len(self.request.body)
+
+    def feed(self, data: bytes) -> None:
+        """Parse some bytes, and answer the requests that are whole with them."""
         if self.phase == LINGERING:
             return
         self.raw_bytes += len(data)
@@ -90,7 +109,8 @@ class Connection(asyncio.Protocol):
                     return
                 data = without_upgrade(self.request, self.parser.get_http_version()) + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
-            except httptools.HttpParserCallbackError:  # our fault: the loop reports it and closes the connection
+            except httptools.HttpParserCallbackError:  # our fault: the loop reports it
+                self.transport.abort()
                 raise
             except httptools.HttpParserError:
                 if self.phase != LINGERING:
@@ -182,7 +202,12 @@ class Connection(asyncio.Protocol):
             else:
                 self.at_work = request
                 self.task = self.server.loop.create_task(self._finish(request, found))
-        if bool(self.pending or self.is_blocked) != self.is_paused and not self.transport.is_closing():
+        self.pace()
+
+    def pace(self) -> None:
+        """Read on when nothing is left of what was read."""
+        has_enough = self.has_to_wait() or bool(self.pieces.rest)
+        if has_enough != self.is_paused and not self.transport.is_closing():
             self.is_paused = not self.is_paused
             (self.transport.pause_reading if self.is_paused else self.transport.resume_reading)()
 
@@ -191,14 +216,16 @@ class Connection(asyncio.Protocol):
         self.task = self.at_work = None
         self.write(request, reply)
         self.answer_pending()
+        self.pieces.go_on()
 
     def write(self, request: Request, reply: Reply) -> None:
         """Send a reply; close where this was the last."""
-        is_last = self.has_ended and not self.pending
+        is_last = self.has_ended and not (self.pending or self.pieces.rest)
         keeps = request.keeps and not (reply.closes or self.service.is_draining or is_last)
         head = reply.head(self.server.headers, request.id, keeps)
         self.service.done(request, reply)  # counted before the client can know of it
         self.transport.write(head if request.method == b"HEAD" else head + reply.body)
+        self.service.room.wrote(self.transport, len(reply.body))
         self.since = time.monotonic()
         if not keeps:
             for waiting in self.pending:
@@ -240,15 +267,6 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
         elif waited > limits.seconds:
             self.refuse(Refused("timeout"))
-
-
-def without_upgrade(request: Request, version: str) -> bytes:
-    """Return a request's head without the wish for another protocol, as some clients add it to every request."""
-    kept = [b"%s: %s" % pair for pair in request.headers.items() if pair[0] not in (b"upgrade", b"connection")]
-    options = request.headers.get(b"connection", b"").lower().split(b",")
-    kept += [b"connection: close"] * (b"close" in [option.strip() for option in options])
-    first = b"%s %s HTTP/%s" % (request.method, request.url, version.encode())
-    return b"\r\n".join([first, *kept, b"", b""])
 
 
 NOTHING = Request()

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 BEARER = b"bearer "
+SHORTEST = 16  # bytes of a key: 16 random letters and digits are 95 bits, which nobody guesses over a network
 
 
 class NoKey(ValueError):
-    """A file of keys that cannot be read or has none: the service does not start open by mistake."""
+    """Keys that cannot be read, are none or too short: the service does not start open, or nearly so, by mistake."""
 
 
 def read_keys(variable: str, file: str | None) -> list[bytes]:
@@ -29,6 +30,11 @@ def read_keys(variable: str, file: str | None) -> list[bytes]:
     keys = [line.strip().encode() for line in text.splitlines() if line.strip()]
     if not keys:
         raise NoKey(f"{source}: holds no key; remove it to serve without one")
+    short = [number for number, key in enumerate(keys, 1) if len(key) < SHORTEST]
+    if short:
+        which = f"key {short[0]} of {len(keys)}" if len(keys) > 1 else "its key"
+        length = len(keys[short[0] - 1])
+        raise NoKey(f"{source}: {which} should have {SHORTEST} characters or more, got {length}: openssl rand -hex 16")
     return keys
 
 

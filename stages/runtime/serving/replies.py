@@ -38,6 +38,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "timeout": (408, "The request came too slowly."),
     "too_large": (413, "The body should be smaller."),
     "too_many_rows": (413, "One request should have fewer records."),
+    "too_many_values": (413, "One request should have fewer values, lists and objects."),
     "media_type": (415, "The body should be sent as a Content-Type that the path takes: application/json."),
     "encoding": (415, "The body should be sent without Content-Encoding."),
     "protocol": (400, "The body should have the form of the protocol that the path speaks."),

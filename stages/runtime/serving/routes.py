@@ -10,8 +10,8 @@ from .answering import Answering
 from .dialects import routes as dialects
 from .replies import Refused, Reply, encode
 from .service import Found, Request, Route, Service
+from .settings import LONG_BYTES
 
-LONG_BYTES = 100_000  # more are read on a thread: a megabyte can take 20 ms
 Write = Callable[[list[dict[str, Any]]], dict[str, Any]]  # of the answers: what the body holds
 
 
@@ -51,7 +51,7 @@ def native(answering: Answering, what: str) -> Callable[[Service, Request], Foun
 async def _long(answering: Answering, what: str, service: Service, request: Request) -> Reply:
     """Return the reply to a body that takes so long to read that it is read aside."""
     read = decode.rows if decode.is_list(request.body) else decode.document
-    found = await answering.aside(read, request.body)
+    found = await answering.aside(answering.read, read, request.body)
     if read is decode.rows:
         return await _many(answering, what, service, request, found, _answers)
     return await _one(answering, what, service, request, found)
@@ -69,7 +69,8 @@ def _told(service: Service, request: Request, record: Any, answer: dict[str, Any
 async def _many(
     answering: Answering, what: str, service: Service, request: Request, rows: list[Any], write: Write
 ) -> Reply:
-    records, answers = await answering.many(what, rows)
+    service.room.ensure(len(rows))
+    records, answers = await answering.many(what, rows, len(request.body), request.since)
     content = {**write(answers), "version": service.version, "request_id": request.id}
     return service.reply(request, answers, content, records)
 

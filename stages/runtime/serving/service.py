@@ -19,6 +19,7 @@ from ..predictor import Predictor
 from .keys import is_known
 from .metrics import Metrics
 from .replies import JSON, Refused, Reply, Wrap, encode, refusal
+from .room import Room
 from .settings import HEAD_BYTES, HEADERS, Limits
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
@@ -66,6 +67,7 @@ class Service:
         self.keys, self.metrics = keys, metrics
         self.contract = predictor.contract
         self.log: Callable[[dict[str, Any]], None] | None = None
+        self.room = Room(limits)
         self.is_draining = False
         self.n_at_work = 0
         self.common = b"x-model-version: %s\r\nx-content-type-options: nosniff\r\n" % version.encode()
@@ -120,7 +122,7 @@ class Service:
 
     async def _later(self, request: Request, found: Coroutine[Any, Any, Reply]) -> Reply:
         try:
-            return await found
+            return await self.room.in_turn(found, len(request.body))
         except Exception as error:
             return self.fail(request, error)
 
@@ -167,6 +169,7 @@ class Service:
                 {
                     "time": time.time(), "request_id": request.id, "seconds": time.monotonic() - request.since,
                     "route": request.route.path if request.route else "", "records": records, "answers": answers,
+                    "n_bytes": len(request.body) + len(reply.body),
                 }
             )  # fmt: skip
         return reply

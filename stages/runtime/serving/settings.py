@@ -16,7 +16,9 @@ class Limits:
 
     body_bytes: int = _limit(8_000_000, "largest body of a request")
     rows: int = _limit(10_000, "most records in one request")
+    lists: int = _limit(150_000, "most lists and objects in one body; values: as many, or rows times columns")
     text_length: int = _limit(10_000, "longest text, in characters")
+    unread_bytes: int = _limit(64_000_000, "most bytes of long answers that clients of one worker have not yet read")
     seconds: float = _limit(30.0, "longest time to send a request, and again to answer it")
     concurrent: int = _limit(128, "most requests at work at once in one worker; more are told to come back")
     connections: int = _limit(1024, "most open connections of one worker")
@@ -26,4 +28,5 @@ class Limits:
 
 HEAD_BYTES = 32_768  # of request line and headers together
 HEADERS = 100
+LONG_BYTES = 20_000  # a longer body is read on a thread aside: up to here that takes at most a millisecond or two
 LINGER_SECONDS = 5.0  # a refused client may go on sending for so long, lest it never reads why

@@ -10,7 +10,8 @@ from .dialects.refused import RULES
 
 MOST_VALUES = 20
 NEAR = 64  # a longer name is not compared with the columns'
-MOST_NEAR = 20  # names of one refusal that are: each takes a tenth of a millisecond
+MOST_NEAR = 20  # names of one refusal that are
+MOST_COMPARED = 300  # pairs of a name and a column, of a hundredth of a millisecond each, while nobody is answered
 
 
 def told(contract: Contract, violation: Violation, near: Mapping[str, str]) -> str:
@@ -52,7 +53,9 @@ def _declared(column: Column, rule: str) -> str:
 def nearest(contract: Contract, names: Iterable[str]) -> dict[str, str]:
     """Return the question after the column that a name may stand for, of the first of these names."""
     found = {}
-    for name in list(dict.fromkeys(names))[:MOST_NEAR]:
-        near = get_close_matches(name, contract.inputs, 1) if len(name) <= NEAR else []
+    inputs = contract.inputs
+    n_names = max(1, min(MOST_NEAR, MOST_COMPARED // max(1, len(inputs))))
+    for name in list(dict.fromkeys(names))[:n_names]:
+        near = get_close_matches(name, inputs, 1) if len(name) <= NEAR else []
         found[name] = f"; did you mean {near[0]!r}?" if near else ""
     return found

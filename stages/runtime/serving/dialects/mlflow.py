@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .refused import Fault, Faults, RefusedRequest
 
 Record = dict[str, Any]
+MOST_COLUMNS = 20_000  # of one table: they are turned into records, and a line of CSV into fields, at one go
 
 
 def read_json(body: Any) -> list[Record]:
@@ -35,18 +37,27 @@ def read_json(body: Any) -> list[Record]:
     return FORMS[given[0]](given[0], body[given[0]])
 
 
-def read_csv(text: str) -> list[Record]:
+def read_csv(text: str, most_rows: int) -> list[Record]:
     """Return the records of CSV with a header, as `DataFrame.to_csv(index=False)` writes it. Raises RefusedRequest.
 
-    Every value stays a text, which the contract reads as it reads a source's; a line without any is no record.
+    Every value stays a text, which the contract reads as it reads a source's; a line without any is no record. Of more
+    records than `most_rows` one more is read.
     """
     try:
-        lines = [line for line in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True) if line]
+        reader = csv.reader(_short_lines(text.removeprefix("\ufeff")), strict=True)
+        lines = list(itertools.islice(filter(None, reader), most_rows + 2))
     except csv.Error as error:
         raise RefusedRequest([Fault("", "csv")]) from error
     if not lines:
         raise RefusedRequest([Fault("", "csv")])
     return _rows(lines[0], lines[1:])
+
+
+def _short_lines(text: str) -> Iterator[str]:
+    for line in io.StringIO(text, newline=""):
+        if line.count(",") > 5 * MOST_COLUMNS:  # some of them in texts
+            raise RefusedRequest([Fault("", "columns")])
+        yield line
 
 
 def write(answers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,7 +121,9 @@ def _tensors(key: str, given: Any) -> list[Record]:
 
 
 def records_of(columns: dict[str, list[Any]]) -> list[Record]:
-    """Return the records of columns of equal length."""
+    """Return the records of columns of equal length. Raises RefusedRequest for more than any contract has."""
+    if len(columns) > MOST_COLUMNS:
+        raise RefusedRequest([Fault("", "columns")])
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

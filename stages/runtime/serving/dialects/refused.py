@@ -17,6 +17,7 @@ RULES = {
     "duplicate": "should stand there once",
     "shape": "should have as many values as declared, and as the others",
     "element": "should be of the data type of its tensor",
+    "columns": "should have fewer columns",
     "datatype": "should be a data type of the protocol",
     "binary": "should be JSON: binary tensors are not taken",
     "csv": "should be CSV with a header",

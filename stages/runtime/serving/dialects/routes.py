@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from .. import decode
 from ..answering import Answering
 from ..replies import Refused, Reply, encode
 from ..service import Request, Route, Service
+from ..settings import LONG_BYTES
 from . import inference, mlflow
 from .refused import RefusedRequest
 
@@ -20,7 +22,7 @@ JSON, CSV, UNSAID = b"application/json", b"text/csv", b""  # Triton's client say
 NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|NaN', re.DOTALL)  # NaN outside of texts
 BINARY = b"inference-header-content-length"
 FAULTS_IN_TEXT = 10
-SHORT_BYTES = 50_000  # read in a millisecond or two; more would keep everybody else waiting
+MOST_STRANGE = 1000  # columns of a record that the contract does not know: each of them is a fault, in each record
 
 
 def routes(answering: Answering, name: str, version: str) -> list[Route]:
@@ -74,7 +76,7 @@ class Spoken:
     async def invocations(self, service: Service, request: Request) -> Reply:
         """Answer in MLflow's words."""
         is_csv = request.headers[b"content-type"].partition(b";")[0].strip().lower() == CSV
-        read = read_csv if is_csv else read_json
+        read = self.read_csv if is_csv else self.read_json
         rows = await self._read(read, request.body)
         return await self._answer(service, request, rows, mlflow.write)
 
@@ -93,12 +95,25 @@ class Spoken:
 
     def read_infer(self, body: Body) -> inference.Asked:
         """Return what a body asks for. Raises RefusedRequest or Refused."""
-        return inference.read(decode.document(body), self.meta)
+        return inference.read(self.answering.read(decode.document, body), self.meta)
+
+    def read_json(self, body: Body) -> list[dict[str, Any]]:
+        """Return the records of a JSON body, in which NaN may be null: MLflow's own client writes missing so."""
+        most_texts = 3 * self.answering.most_values  # names and values, and NaN
+        return mlflow.read_json(self.answering.read(lambda text: with_nan(text, most_texts), body))
+
+    def read_csv(self, body: Body) -> list[dict[str, Any]]:
+        """Return the records of a CSV body."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise Refused("utf8") from None
+        return mlflow.read_csv(text, self.answering.limits.rows)
 
     async def _read(self, read: Callable[[Body], Any], body: Body) -> Any:
         """Return what `read` makes of a body, a long one aside. Raises Refused, with its faults as violations."""
         try:
-            return read(body) if len(body) <= SHORT_BYTES else await self.answering.aside(read, body)
+            return read(body) if len(body) <= LONG_BYTES else await self.answering.aside(read, body)
         except RefusedRequest as error:
             faults = [(fault.row, Violation(fault.column, fault.rule, None)) for fault in error.faults]
             raise Refused("protocol", faults) from None
@@ -106,7 +121,10 @@ class Spoken:
     async def _answer(
         self, service: Service, request: Request, rows: list[Any], write: Callable[[list[Any]], dict[str, Any]]
     ) -> Reply:
-        records, answers = await self.answering.many("predict", rows)
+        if max(map(len, rows), default=0) > len(self.contract.columns) + MOST_STRANGE:
+            raise Refused("protocol", [(None, Violation("", "columns", None))])
+        service.room.ensure(len(rows))
+        records, answers = await self.answering.many("predict", rows, len(request.body), request.since)
         return service.reply(request, answers, self._marked(request, write(answers)), records)
 
     def _marked(self, request: Request, content: dict[str, Any]) -> dict[str, Any]:
@@ -143,17 +161,13 @@ class Spoken:
         return Reply(200, encode(self._marked(request, {"name": self.name, "ready": True})))
 
 
-def read_json(body: Body) -> list[dict[str, Any]]:
-    """Return the records of a JSON body, in which NaN may stand for null: MLflow's own client writes missing so."""
-    if b"NaN" in body:
-        body = NAN.sub(lambda found: found[1] or b"null", body)
-    return mlflow.read_json(decode.document(body))
+def with_nan(body: Body, most_texts: int) -> Any:
+    """Return the value of a JSON text in which NaN stands for null. Raises Refused for more texts and NaN than that."""
+    n_found = itertools.count(1)
 
+    def null(found: re.Match[bytes]) -> bytes:
+        if next(n_found) > most_texts:
+            raise Refused("too_many_values")
+        return found[1] or b"null"
 
-def read_csv(body: Body) -> list[dict[str, Any]]:
-    """Return the records of a CSV body."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise Refused("utf8") from None
-    return mlflow.read_csv(text)
+    return decode.document(NAN.sub(null, body) if b"NaN" in body else body)
