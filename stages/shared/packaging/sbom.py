@@ -51,8 +51,7 @@ def _component(pin: Pin, scope: str) -> dict[str, Any]:
     if pin.marker:
         component["properties"] = [{"name": "plumbline:marker", "value": pin.marker}]
     hashes = [{"alg": "SHA-256", "content": item.removeprefix("sha256:")} for item in pin.hashes]
-    location = f"https://pypi.org/project/{pin.name}/{pin.version}/"
-    component["externalReferences"] = [{"type": "distribution", "url": location, "hashes": hashes}]
+    component["externalReferences"] = [{"type": "distribution", "url": _reference(pin), "hashes": hashes}]
     return component
 
 
